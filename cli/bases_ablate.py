@@ -106,10 +106,12 @@ def _run(
     from models.targets import TrainingTarget
     from store.database import open_database
     from store.learning.evaluation_sets import newest_set
+    from store.runs import open_raw_store
     from training.bases.bases import find_base
     from training.bases.files import read_json
     from training.bases.windows import reduced_config
     from training.windows.ablation import Ablation
+    from training.windows.apart import check_apart
     from training.windows.stages import fitting_sets
 
     settings = load_settings()
@@ -123,7 +125,7 @@ def _run(
     with ExitStack() as stack:
         learnt = opened(stack, clones, repositories, split.training, settings.cache_dir)
         measured = opened(stack, clones, measure, others, settings.cache_dir)
-        _check_apart(learnt, measured)
+        check_apart(learnt, measured, curated, open_raw_store(settings.raw_url).engine)
         bars = stack.enter_context(progress())
         shown: dict[str, object] = {}
 
@@ -153,25 +155,12 @@ def opened(
     return found
 
 
-def _check_apart(learnt: "Sequence[CodeSource]", measured: "Sequence[CodeSource]") -> None:
-    """Raise UsageError if a repository that is held out would be trained on, or one is in both parts."""
-    from evals.study.plan import held_out_name
-    from evals.study.questions import root_commits
-
-    roots = {root: each.name for each in measured for root in root_commits(each.git)}
-    for each in learnt:
-        if (name := held_out_name(each.git)) is not None:
-            raise UsageError(f"{each.name} is {name}, which is held out: nothing may be trained on it; leave it out")
-        if (other := next((roots[root] for root in root_commits(each.git) if root in roots), None)) is not None:
-            raise UsageError(f"{each.name} would be trained on, and {other} measured by: one is a copy of the other")
-
-
 def _tell(result: "AblationResult", folder: Path, plot: str, as_json: bool) -> None:
     from cli.pages.window_plot import draw_losses
-    from training.windows.verdicts import verdict_of
+    from training.windows.verdicts import verdicts_of
 
     draw_losses(result, folder / plot)
-    verdicts = [verdict_of(result, window) for window in result.settings.windows]
+    verdicts = verdicts_of(result)
     if as_json:
         print_json({"result": result, "verdicts": verdicts, "plot": folder / plot})
         return
@@ -188,14 +177,17 @@ def _tell(result: "AblationResult", folder: Path, plot: str, as_json: bool) -> N
     ]
     table(f"{result.base}, {len(result.measured)} repositories", columns, _rows(result, verdicts), right=columns[2:])
     for each in verdicts:
+        by_holm = f", {each.adjusted:.4f} by Holm over {len(verdicts)} windows" if len(verdicts) > 1 else ""
         console.print(
             f"{each.window}: reduced less control {each.difference:+.3f} nats a token inside the window (95% "
-            f"{each.low:+.3f} to {each.high:+.3f}, p {each.p:.4f}, {each.repositories} repositories); {each.reason}",
+            f"{each.low:+.3f} to {each.high:+.3f}, p {each.p:.4f}{by_holm}, {each.repositories} repositories); "
+            f"{each.reason}",
             markup=False,
             soft_wrap=True,
         )
-        for target, difference in each.by_stage.items():
-            console.print(f"  answers of {target}: {difference:+.3f}", markup=False)
+        for target, longer in each.left_out.items():
+            shown = f"{each.by_stage[target]:+.3f}" if target in each.by_stage else "not measured"
+            console.print(f"  answers of {target}: {shown} ({longer} items that do not fit left out)", markup=False)
     if not result.sets:
         console.print(
             "no frozen set: stage losses were not measured; make one with cra eval-sets build", soft_wrap=True

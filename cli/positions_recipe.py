@@ -1,5 +1,6 @@
 """The recipe `positions` of `cra synthesize`: questions about code whose answer may lie anywhere in a context."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,7 @@ from models.content import RepositoryContent
 from models.errors import UsageError
 from models.training import PairSource
 from training.data.sources.collections import CollectionCard, Offered, write_collection
-from training.data.sources.positions.recipe import PositionSettings, PositionSource
+from training.data.sources.positions.recipe import KINDS, PositionSettings, PositionSource
 
 NAME = "positions"
 
@@ -32,7 +33,7 @@ def position_settings(
         given["stage"] = stage
     for part in (shares or "").split(",") if shares else ():
         name, _, share = part.partition("=")
-        if name.strip() not in ("single", "several", "short"):
+        if name.strip() not in KINDS:
             raise UsageError(f"--shares {shares!r}: give single=, several= and short=, each with a number")
         given[name.strip()] = share
     if context is not None:
@@ -52,6 +53,9 @@ def make_positions(places: Sequence[Path], asked: PositionSettings, *, as_json: 
     settings = load_settings()
     contents: dict[str, RepositoryContent] = {}
     states: list[dict[str, str]] = []
+    kinds: Counter[str] = Counter()
+    # complete after the last row
+    made_from: dict[str, object] = {"recipe": NAME, **asked.model_dump(mode="json"), "sources": states}
     with stopped_by_interrupt(), ExitStack() as stack:
         bars = stack.enter_context(progress())
         bar = bars.add_task("repositories", total=len(places), note="")
@@ -60,10 +64,10 @@ def make_positions(places: Sequence[Path], asked: PositionSettings, *, as_json: 
             for place in places:
                 with opened_positions(place, settings.cache_dir, asked.segment_tokens) as (source, content):
                     _add(source, content, contents, states)
-                    yield from source.offers(asked)
+                    yield from source.offers(asked, kinds)
+                made_from["kinds"] = {kind: kinds[kind] for kind in KINDS}
                 bars.update(bar, advance=1, note=source.origin.name)
 
-        made_from = {"recipe": NAME, **asked.model_dump(mode="json"), "sources": states}  # complete after the last row
         place, card = write_collection(settings.data_dir, PairSource.POSITION, made_from, offers(), contents=contents)
     _print(place, card, as_json)
 
@@ -89,6 +93,7 @@ def _print(place: Path, card: CollectionCard, as_json: bool) -> None:
                 "recipe": NAME,
                 "offered": card.offered,
                 "examples": card.pairs,
+                "kinds": card.made_from["kinds"],
                 "dropped": card.dropped,
                 "examples_of_dropped": card.examples_of_dropped,
                 "licenses": card.licenses,
@@ -100,9 +105,9 @@ def _print(place: Path, card: CollectionCard, as_json: bool) -> None:
         (reason, count, printable(card.examples_of_dropped.get(reason, ""))[:100])
         for reason, count in sorted(card.dropped.items(), key=lambda each: -each[1])
     ]
-    table(
-        "positions", ["what", "count"], [("examples", card.pairs), ("repositories", card.repositories)], right=["count"]
-    )
+    made = [(f"examples, {kind}", count) for kind, count in card.made_from["kinds"].items()]
+    counts = [("examples", card.pairs), *made, ("repositories", card.repositories)]
+    table("positions", ["what", "count"], counts, right=["count"])
     if rows:
         table("Dropped", ["reason", "count", "first"], rows, right=["count"])
     print_made(place, card, "row", str(card.made_from["stage"]))

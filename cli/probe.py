@@ -61,7 +61,8 @@ def positions(
 
     Three forms (VaL probing): a sentence of a document from words in it, a function from a line in it, an entry of data
     from its id. The same context is asked with its element at every depth. Answers are kept by model, settings and
-    repository: a stopped command goes on, and a base once measured is not asked again.
+    repository, so that a stopped command goes on and a base once measured is not asked again; not those of a server,
+    which may serve another model tomorrow.
     """
     from evals.positions.probes import ProbeSettings
     from training.cycle.probing import open_model
@@ -78,6 +79,7 @@ def positions(
         seed=seed,
     )
     results = [_probed(each, asked, clones or [], repositories, measure_on) for each in models]
+    _tell_unknown(models)
     _tell(results, plot, as_json)
 
 
@@ -118,6 +120,17 @@ def _told(bars: object, name: str, repositories: int) -> "Callable[[str], None]"
     return told
 
 
+def _tell_unknown(models: "Sequence[ProbedModel]") -> None:
+    """Say on standard error which models may have been trained on what they are asked about."""
+    for each in models:
+        if each.unknown:
+            errors.print(
+                f"{each.name}: {', '.join(each.unknown)} is not known here; these repositories may be trained on",
+                markup=False,
+                soft_wrap=True,
+            )
+
+
 def _tell(results: "Sequence[ProbeResult]", plot: Path | None, as_json: bool) -> None:
     from cli.pages.position_plot import draw_curves
     from evals.positions.curves import compared
@@ -140,7 +153,14 @@ def _tell(results: "Sequence[ProbeResult]", plot: Path | None, as_json: bool) ->
         console.print(
             f"{comparison.second} less {comparison.first}: {comparison.difference:+.3f} (95% {comparison.low:+.3f} to "
             f"{comparison.high:+.3f}, p {comparison.p:.4f} by sign-flip over {comparison.repositories} repositories); "
-            f"gap {comparison.gap:+.3f}",
+            f"gap {comparison.gap:+.3f}; {comparison.probes} probes in common, {comparison.left_out} left out",
+            markup=False,
+            soft_wrap=True,
+        )
+    elif len(results) == 2:
+        console.print(
+            "not compared: no prompt was the same for both, as their tokenizers count differently or no repository "
+            "has probes of both",
             markup=False,
             soft_wrap=True,
         )

@@ -91,7 +91,15 @@ def synthesize(
     """
     settings = load_settings()
     student = settings.models.endpoint(settings.models.roles.coding).edit_format
-    if recipe == POSITIONS:
+    if recipe is not None and recipe != POSITIONS:
+        if shares is not None or context_tokens is not None:
+            raise UsageError(f"--shares and --context-tokens are for --recipe {POSITIONS}; leave them out")
+        if stages is not None or base is not None or with_messages:
+            raise UsageError("--stages, --base and --with-messages are for commits; leave them out with --recipe")
+        how = _recipe_settings(recipe, samples, seed, edit_format, student)
+        make_collection(places, how, limit=limit, accepted=accept_licence, jobs=jobs or 1, as_json=as_json)
+        return
+    if recipe is not None:
         if base is not None or with_messages or edit_format is not None or accept_licence:
             raise UsageError(
                 f"--recipe {POSITIONS} takes --seed, --limit, --shares, --context-tokens and --stages only"
@@ -101,16 +109,6 @@ def synthesize(
         return
     if shares is not None or context_tokens is not None:
         raise UsageError(f"--shares and --context-tokens are for --recipe {POSITIONS}; leave them out")
-    if recipe is not None:
-        if stages is not None or base is not None or with_messages:
-            raise UsageError("--stages, --base and --with-messages are for commits; leave them out with --recipe")
-        if edit_format is EditFormat.WHOLE_SYMBOL and recipe == PairSource.SEARCH_REPLACE:
-            raise UsageError(f"--edit-format {edit_format}: the examples of --recipe {recipe} are search-replace")
-        how = RecipeSettings(
-            recipe=recipe_named(recipe), samples=samples, seed=seed, edit_format=edit_format or student
-        )
-        make_collection(places, how, limit=limit, accepted=accept_licence, jobs=jobs or 1, as_json=as_json)
-        return
     if accept_licence:
         raise UsageError("--accept-licence is for rows, which need --recipe; leave it out")
     stop_at_once()
@@ -123,6 +121,28 @@ def synthesize(
         edit_format=student,
         base=base,
     )
+    _make_pairs(places, asked, limit=limit, jobs=jobs, with_messages=with_messages, as_json=as_json)
+
+
+def _recipe_settings(
+    recipe: str, samples: int, seed: int, edit_format: EditFormat | None, student: EditFormat
+) -> RecipeSettings:
+    if edit_format is EditFormat.WHOLE_SYMBOL and recipe == PairSource.SEARCH_REPLACE:
+        raise UsageError(f"--edit-format {edit_format}: the examples of --recipe {recipe} are search-replace")
+    return RecipeSettings(recipe=recipe_named(recipe), samples=samples, seed=seed, edit_format=edit_format or student)
+
+
+def _make_pairs(
+    places: Sequence[Path],
+    asked: DirectSettings,
+    *,
+    limit: int | None,
+    jobs: int | None,
+    with_messages: bool,
+    as_json: bool,
+) -> None:
+    """Make the pairs of the commits of repositories, and print what became of them."""
+    settings = load_settings()
     started, before = time.monotonic(), cpu_seconds()
     with _display() as show:
         cores = jobs or os.cpu_count() or 1

@@ -107,7 +107,7 @@ def _page_reads(scratch: Path, origin: str = "https://page.example") -> str:
         response = _send("GET", path, None, Origin=origin, Authorization=real)
         if response.getheader("access-control-allow-origin") is not None:
             raise GotThrough(f"{path} lets {response.getheader('access-control-allow-origin')} read")
-    return "no origin is let in"
+    return "no other origin is allowed"
 
 
 def _page_asks(scratch: Path) -> str:

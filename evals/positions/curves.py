@@ -1,21 +1,25 @@
 """Accuracy by depth of a model's answers to probes, and what changed between two models."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from evals.paired import interval, sign_flip_over_repositories
 from evals.positions.probes import ANSWER_TOKENS, Form, Probe, ProbeSettings, score
 from evals.scoring import Answerer, BatchAnswerer, Question
+from models.chat import Message
 from models.plans import Frozen
 
 
 class Scored(Frozen):
-    """The score of one answer, from 0 to 1."""
+    """The score of one answer, from 0 to 1. `prompt`: the hash of the messages that it answers."""
 
     form: Form
     repository: str
     depth: float
     sample: int
+    prompt: str
     score: float
 
 
@@ -53,8 +57,9 @@ class ProbeResult(Frozen):
 
 
 class Comparison(Frozen):
-    """Second less first model on the probes that both answered: mean over repositories, its 95% interval, p by
-    sign-flip over repositories, and the change of the gap (below 0: flatter)."""
+    """Second less first model on the probes that both answered, to the letter: mean over repositories, its 95%
+    interval, p by sign-flip over repositories, and the change of the gap (below 0: flatter). `left_out`: answers of
+    either to prompts that the other was not asked."""
 
     first: str
     second: str
@@ -64,6 +69,8 @@ class Comparison(Frozen):
     p: float
     repositories: int
     gap: float
+    probes: int
+    left_out: int
 
 
 def answered(answerer: Answerer, probes: Sequence[Probe]) -> list[Scored]:
@@ -87,21 +94,33 @@ def _scored(probe: Probe, text: str) -> Scored:
         repository=probe.repository,
         depth=probe.depth,
         sample=probe.sample,
+        prompt=prompt_hash(probe.messages),
         score=score(probe, text),
     )
 
 
+def prompt_hash(messages: Sequence[Message]) -> str:
+    """What distinguishes a prompt from all others."""
+    return hashlib.sha256(json.dumps([[each.role, each.content] for each in messages]).encode()).hexdigest()[:24]
+
+
 def compared(first: ProbeResult, second: ProbeResult) -> Comparison | None:
-    """What the second model gets right more than the first; None if they have no probe in common."""
+    """What the second model gets right more than the first; None if they have no probe in common. Models whose
+    tokenizers count differently are asked with other contexts, which have no score in common."""
     before, after = _by_probe(first), _by_probe(second)
+    common = sorted(before.keys() & after.keys())
     differences: dict[str, list[float]] = {}
-    for key in sorted(before.keys() & after.keys()):
-        differences.setdefault(key[1], []).append(after[key] - before[key])
+    for key in common:
+        differences.setdefault(before[key].repository, []).append(after[key].score - before[key].score)
     if not differences:
         return None
     means = {name: [fmean(values)] for name, values in differences.items()}
     low, high = interval(means)
-    gaps = [curve.gap for result in (first, second) if (curve := result.curve()) is not None]
+    both = [
+        result.model_copy(update={"scores": tuple(scores[key] for key in common)})
+        for result, scores in ((first, before), (second, after))
+    ]
+    gaps = [curve.gap for result in both if (curve := result.curve()) is not None]
     return Comparison(
         first=first.model,
         second=second.model,
@@ -111,8 +130,10 @@ def compared(first: ProbeResult, second: ProbeResult) -> Comparison | None:
         p=sign_flip_over_repositories(means),
         repositories=len(means),
         gap=gaps[1] - gaps[0],
+        probes=len(common),
+        left_out=len(before) + len(after) - 2 * len(common),
     )
 
 
-def _by_probe(result: ProbeResult) -> Mapping[tuple[str, str, float, int], float]:
-    return {(each.form, each.repository, each.depth, each.sample): each.score for each in result.scores}
+def _by_probe(result: ProbeResult) -> Mapping[tuple[str, str, float, int, str], Scored]:
+    return {(each.form, each.repository, each.depth, each.sample, each.prompt): each for each in result.scores}

@@ -20,9 +20,9 @@ def fill(pool: Iterable[str], budget: int, count: Callable[[str], int], fits: Ca
     return found
 
 
-def uniform_places(generator: random.Random, needles: int, others: int) -> list[int]:
-    """Distinct places of `needles` pieces among all, each set of places as likely as any other, in random order."""
-    return generator.sample(range(needles + others), needles)
+def uniform_places(generator: random.Random, targets: int, others: int) -> list[int]:
+    """Distinct places of `targets` pieces among all, each set of places as likely as any other, in random order."""
+    return generator.sample(range(targets + others), targets)
 
 
 def place_at(depth: float, others: int) -> int:
@@ -30,8 +30,8 @@ def place_at(depth: float, others: int) -> int:
     return round(depth * others)
 
 
-def arranged(needles: Sequence[str], places: Sequence[int], others: Sequence[str]) -> list[str]:
-    """All pieces, each needle at its place and the others in their order between them."""
-    at = dict(zip(places, needles, strict=True))
+def arranged(targets: Sequence[str], places: Sequence[int], others: Sequence[str]) -> list[str]:
+    """All pieces, each target at its place and the others in their order between them."""
+    at = dict(zip(places, targets, strict=True))
     rest = iter(others)
-    return [at[place] if place in at else next(rest) for place in range(len(needles) + len(others))]
+    return [at[place] if place in at else next(rest) for place in range(len(targets) + len(others))]

@@ -86,17 +86,17 @@ def probes_of(
             context = _context(form, material, asked.window - ANSWER_TOKENS[form], count, generator)
             if context is None:
                 continue
-            needle, others = context
+            target, others = context
             for step in range(asked.depths):
                 depth = step / (asked.depths - 1)
-                pieces = arranged([needle.shown], [place_at(depth, len(others))], [each.shown for each in others])
+                pieces = arranged([target.shown], [place_at(depth, len(others))], [each.shown for each in others])
                 yield Probe(
                     form=form,
                     repository=repository,
                     depth=depth,
                     sample=sample,
-                    messages=_messages(form, pieces, needle.key),
-                    answer=needle.answer,
+                    messages=_messages(form, pieces, target.key),
+                    answer=target.answer,
                     others=tuple(each.answer for each in others) if form is Form.CODE else (),
                 )
 
@@ -112,19 +112,19 @@ def _context(
     if not material:
         return None
     pool = generator.sample(material, len(material))
-    needle, by_shown = pool[0], {each.shown: each for each in pool[1:]}
-    bare = count(_messages(form, [], needle.key))
+    target, by_shown = pool[0], {each.shown: each for each in pool[1:]}
+    bare = count(_messages(form, [], target.key))
 
     def tokens(piece: str) -> int:
-        return max(1, count(_messages(form, [piece], needle.key)) - bare)
+        return max(1, count(_messages(form, [piece], target.key)) - bare)
 
-    left = budget - bare - tokens(needle.shown)
-    found = fill(by_shown, left, tokens, lambda piece: needle.key not in piece and needle.answer not in piece)
+    left = budget - bare - tokens(target.shown)
+    found = fill(by_shown, left, tokens, lambda piece: target.key not in piece and target.answer not in piece)
     if sum(map(tokens, found)) < _FILLED * left:
         return None
-    while found and count(_messages(form, [needle.shown, *found], needle.key)) > budget:
+    while found and count(_messages(form, [target.shown, *found], target.key)) > budget:
         found.pop()
-    return needle, [by_shown[piece] for piece in found]
+    return target, [by_shown[piece] for piece in found]
 
 
 def _messages(form: Form, pieces: Sequence[str], key: str) -> tuple[Message, ...]:

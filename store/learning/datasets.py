@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, select, true
 
 from models.training import TrainingTarget
-from store.database import reading
+from store.database import chunks, reading
 from store.rows import add, writing
 from store.tables import TrainingDataset, TrainingPlan, table_of
 from store.texts import Texts, read_texts
@@ -140,11 +140,14 @@ def trained_repositories(raw: Engine) -> dict[str, str]:
     return {str(name): dataset for dataset, config in rows for name in config.get(_REPOSITORIES, ())}
 
 
-def repositories_of(raw: Engine, dataset: str) -> set[str] | None:
-    """The repositories that a dataset or mixture has examples of; None if it is not on record."""
+def dataset_repositories(raw: Engine, datasets: Collection[str]) -> dict[str, list[str]]:
+    """The repositories of each of these datasets that is stored."""
     with reading(raw) as connection:
-        config = connection.scalar(select(_DATASETS.c.config).where(_DATASETS.c.id == dataset))
-    return None if config is None else set(config.get(_REPOSITORIES, ()))
+        return {
+            row.id: list(row.config.get(_REPOSITORIES, ()))
+            for part in chunks(datasets)
+            for row in connection.execute(select(_DATASETS.c.id, _DATASETS.c.config).where(_DATASETS.c.id.in_(part)))
+        }
 
 
 def curated_from(raw: Engine, repositories: Collection[str]) -> dict[str, str]:

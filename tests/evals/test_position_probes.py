@@ -11,12 +11,21 @@ import pytest
 from evals.positions.curves import ProbeResult, Scored, answered, compared
 from evals.positions.material import entries_of, functions_shown, sentences_of
 from evals.positions.probes import Form, Probe, ProbeSettings, probes_of, score
+from harness.packages.contents import content_of
 from models.chat import Message
 from repos.git import Git
+from store.database import open_database
+from store.rows import writing
+from store.runs import open_raw_store
+from store.runs.corpus import add_content
+from tests.support.base_material import dataset_of
 from tests.support.code_repositories import code_repository
 from tests.support.commands import invoke
 from tests.support.index_material import repository
 from tests.support.tiny import make_tiny_base
+from training.adapters.registry.base_registry import BaseRegistry
+from training.bases.bases import add_base
+from training.data.datasets import read_dataset
 
 ASKED = ProbeSettings(window=400, depths=3, samples=2)
 
@@ -106,9 +115,9 @@ def test_scores(form: Form, answer: str, given: str, expected: float) -> None:
     assert score(probe, given) == expected
 
 
-def _result(name: str, by_depth: Sequence[float], repositories: int = 7) -> ProbeResult:
+def _result(name: str, by_depth: Sequence[float], repositories: int = 7, prompt: str = "p") -> ProbeResult:
     scores = tuple(
-        Scored(form=Form.CODE, repository=f"r{number}", depth=step / 2, sample=0, score=value)
+        Scored(form=Form.CODE, repository=f"r{number}", depth=step / 2, sample=0, prompt=prompt, score=value)
         for number in range(repositories)
         for step, value in enumerate(by_depth)
     )
@@ -127,6 +136,22 @@ def test_a_comparison_is_over_repositories() -> None:
     assert found is not None and found.difference == pytest.approx(0.1) and found.gap == pytest.approx(-0.3)
     assert found.p == pytest.approx(2 / 2**7) and found.repositories == 7
     assert compared(_result("old", ()), _result("new", (1, 1, 1))) is None
+
+
+def test_only_answers_to_the_same_prompts_are_compared() -> None:
+    """The second model was asked two repositories with other contexts; its gap there does not count."""
+    old, new = _result("old", (0.9, 0.3, 0.6)), _result("new", (0.9, 0.6, 0.6), repositories=5)
+    others = [each for each in _result("new", (0.0, 1.0, 0.0), prompt="q").scores if each.repository in ("r5", "r6")]
+    found = compared(old, new.model_copy(update={"scores": (*new.scores, *others)}))
+    assert found is not None and found.repositories == 5 and (found.probes, found.left_out) == (15, 12)
+    assert found.difference == pytest.approx(0.1) and found.gap == pytest.approx(-0.3)
+    assert compared(old, _result("new", (0.9, 0.6, 0.6), prompt="q")) is None
+
+
+def test_the_hash_of_a_prompt_is_of_all_its_text(git: Git) -> None:
+    probes = list(probes_of("made", git, git.resolve("HEAD"), ASKED, _words))
+    scores = answered(_Reader(), probes)
+    assert len({each.prompt for each in scores}) == len({probe.messages for probe in probes}) == len(probes)
 
 
 class _Reader:
@@ -178,6 +203,35 @@ def test_the_command_probes_a_base_once(tmp_path: Path) -> None:
     again = invoke(*command, cwd=tmp_path)
     assert again.returncode == 0 and "structured (forward)" in again.stdout
     assert len(kept) == 4 and {file: file.stat().st_mtime_ns for file in kept} == kept
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_base_is_not_probed_on_what_it_was_tuned_on(tmp_path: Path, copied: bool) -> None:
+    """By any base that it was made from, and under any name of a repository; nothing is asked before."""
+    places = {name: _repository(tmp_path / name).directory for name in ("seen", "fresh")}
+    data = tmp_path / "data"
+    curated, raw = open_database(f"sqlite:///{data}/curated.sqlite", "curated"), open_raw_store(data / "raw.sqlite")
+    dataset = read_dataset(dataset_of(raw, data, trained=("seen",), held=("other",))).id
+    if copied:
+        with writing(raw.engine) as connection:
+            git = Git(places["seen"])
+            add_content(connection, "seen", content_of(git, [git.resolve("HEAD")]))
+        places["seen"] = places["seen"].rename(tmp_path / "fork")
+    made = add_base(curated, data, make_tiny_base(tmp_path / "source"), "tiny")
+    for seed, name in enumerate((dataset, "f" * 64), 1):
+        made = BaseRegistry(curated, data).register(
+            make_tiny_base(tmp_path / str(seed), seed=seed), "reasoning", made, dataset=name, datasets=(), job="p" * 64,
+            config={}, code_revision="2",
+        )  # fmt: skip
+    command = ["probe", "positions", made.name, "--window", "2000", "--depths", "2", "--forms", "structured"]
+    refused = invoke(*command, "--repositories", places["seen"], cwd=tmp_path)
+    assert refused.returncode == 2 and f"is in dataset {dataset[:12]}" in refused.stderr
+    assert not (data / "probes").exists()
+    if not copied:  # without its content, a copy under another name is another repository
+        shown = invoke(*command, "--repositories", places["fresh"], cwd=tmp_path)
+        assert shown.returncode == 0 and "dataset ffffffffffff is not known here" in shown.stderr
+        untrained = [*command[:2], "tiny", *command[3:]]
+        assert invoke(*untrained, "--repositories", places["seen"], cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def a_recipe(method: Method = "sft", **changes: Any) -> Recipe:
 
 
 def silent(progress: TrainingProgress) -> None:
-    """Nobody is told."""
+    """A report of progress that is dropped."""
 
 
 def test_an_adapter_is_trained_and_written_the_same_each_time(base: Base, tmp_path: Path) -> None:

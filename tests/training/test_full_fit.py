@@ -17,7 +17,7 @@ from models.training_settings import TrainingSettings
 from tests.support.fitting_data import rewrite as rewritten
 from tests.support.fitting_data import tiny_base, write_dataset
 from training.bases.bases import Base
-from training.fit.changed import stored_dtype
+from training.fit.changed import changed_share, stored_dtype
 from training.fit.fitting import Fit, TrainingProgress, fit_full
 from training.fit.recipe import Recipe, recipe_for
 from training.fit.sampler import drawn_rows, mixture_order
@@ -63,7 +63,7 @@ def mixed_dataset(folder: Path, rows: int = 16, validation: int = 6) -> Path:
 
 
 def silent(progress: TrainingProgress) -> None:
-    """Nobody is told."""
+    """A report of progress that is dropped."""
 
 
 def test_weights_in_full_precision_change_where_bf16_rounds_the_changes_away(half: Base, tmp_path: Path) -> None:
@@ -85,6 +85,23 @@ def test_a_training_that_changes_no_weight_is_refused(half: Base, tmp_path: Path
     assert not (tmp_path / "o" / "fit.json").exists()
 
 
+def test_rounding_to_the_masters_precision_is_no_change(base: Base, tmp_path: Path) -> None:
+    """The base is stored in float32, so that nearly all of its weights differ from themselves in bf16."""
+    with pytest.raises(TrainingError, match=r"none of the base's \d+ weights changed"):
+        recipe = a_recipe(learning_rate=1e-60, masters="bf16")
+        fit_full(write_dataset(tmp_path / "d", rows=2), base, tmp_path / "o", recipe, silent)
+
+
+def test_weights_of_other_names_cannot_be_compared(base: Base, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    renamed = {f"other.{name}": tensor for name, tensor in load_file(str(base.path / "model.safetensors")).items()}
+    (tmp_path / "other").mkdir()
+    save_file(renamed, str(tmp_path / "other" / "model.safetensors"), {"format": "pt"})
+    with pytest.raises(TrainingError, match=r"no weight of the name and shape .*other\.model"):
+        changed_share(base, tmp_path / "other")
+
+
 def test_every_objective_has_its_share_of_every_stretch() -> None:
     rows = [(Objective.STYLE, 1.0)] * 10 + [(Objective.ROLE, 1.0)] * 40 + [(Objective.PLANNING, 0.5)] * 40
     recipe = a_recipe(mixture=MIX, epochs=2)
@@ -104,12 +121,14 @@ def test_every_objective_has_its_share_of_every_stretch() -> None:
 
 def test_the_losses_of_every_objective_are_logged(base: Base, tmp_path: Path) -> None:
     fit = fit_full(mixed_dataset(tmp_path / "d"), base, tmp_path / "o", a_recipe(mixture=MIX, epochs=2), silent)
+    best = fit.best_step
     rows = [json.loads(line) for line in (tmp_path / "o" / "losses.jsonl").read_text().splitlines()]
     steps, evaluations = ([row for row in rows if name in row] for name in ("loss", "eval_loss"))
     for objective, _ in MIX:
         assert sum(f"loss_{objective.value}" in row for row in steps) > 1
         assert all(row[f"eval_loss_{objective.value}"] > 0 for row in evaluations)
-        assert fit.objectives[objective].validation == evaluations[-1][f"eval_loss_{objective.value}"]
+        [kept] = [row[f"eval_loss_{objective.value}"] for row in evaluations if row["step"] == best]
+        assert fit.objectives[objective].validation == kept
     one_step = steps[0]
     named = [one_step[name] for name in one_step if name.startswith("loss_")]
     assert min(named) - 1e-6 <= one_step["loss"] <= max(named) + 1e-6
@@ -119,17 +138,42 @@ def test_the_losses_of_every_objective_are_logged(base: Base, tmp_path: Path) ->
     assert Fit.model_validate_json(fit.model_dump_json()) == fit
 
 
-def test_logging_the_objectives_changes_nothing_of_the_training(base: Base, tmp_path: Path) -> None:
-    from training.fit.columns import columns
-    from training.fit.objective_losses import objective_trainer
+@pytest.mark.parametrize("packing", [False, True])
+def test_a_training_that_is_cut_short_reports_what_it_ran(base: Base, tmp_path: Path, packing: bool) -> None:
+    """Three steps of two rows (six packs of one row or more), of a plan of many more; the first step is the best."""
+    recipe = a_recipe(
+        mixture=MIX, epochs=4, max_steps=3, checkpoint_steps=1, patience=9, learning_rate=0.5, packing=packing
+    )
+    fit = fit_full(mixed_dataset(tmp_path / "d"), base, tmp_path / "o", recipe, silent)
+    drawn = {objective: each.drawn for objective, each in fit.objectives.items()}
+    rows = [json.loads(line) for line in (tmp_path / "o" / "losses.jsonl").read_text().splitlines()]
+    trained = {objective: sum(f"loss_{objective.value}" in row for row in rows) for objective, _ in MIX}
+    assert fit.steps == 3 and {name for name, count in drawn.items() if count} == {n for n, c in trained.items() if c}
+    assert sum(drawn.values()) == 6 if not packing else 3 <= sum(drawn.values()) <= 40
+    for objective, each in fit.objectives.items():
+        assert each.share == pytest.approx(drawn[objective] / sum(drawn.values()), abs=1e-4)
+        [kept] = [row for row in rows if row["step"] == fit.best_step and "eval_loss" in row]
+        assert each.validation == kept[f"eval_loss_{objective.value}"]
+    assert fit.best_step < 3, "the last evaluation is not the best one's"
 
-    one = ((Objective.ROLE, 1.0),)
+
+def test_logging_the_objectives_changes_nothing_of_the_training(base: Base, tmp_path: Path) -> None:
+    """All rows are in each step, so that both trainings have the same ones, whatever order a mixture gives them."""
     dataset = write_dataset(tmp_path / "d", rows=6, target="scope")
-    mixed = fit_full(dataset, base, tmp_path / "mixed", a_recipe(mixture=one), silent)
-    rows = [json.loads(line) for line in (tmp_path / "mixed" / "losses.jsonl").read_text().splitlines()]
-    assert [row["loss_role"] for row in rows] == pytest.approx([row["loss"] for row in rows], rel=1e-5)
-    assert mixed.objectives[Objective.ROLE].drawn == 6
-    assert callable(objective_trainer) and columns([]) == []
+    all_rows: dict[str, Any] = {"batch_size": 6, "epochs": 3}
+    one = a_recipe(mixture=((Objective.ROLE, 1.0),), **all_rows)
+    mixed = fit_full(dataset, base, tmp_path / "mixed", one, silent)
+    plain = fit_full(dataset, base, tmp_path / "plain", a_recipe(**all_rows), silent)
+    logged, unlogged = (
+        [json.loads(line) for line in (tmp_path / name / "losses.jsonl").read_text().splitlines()]
+        for name in ("mixed", "plain")
+    )
+    steps = [row for row in logged if "loss" in row]
+    assert [row["loss_role"] for row in steps] == pytest.approx([row["loss"] for row in steps], rel=1e-5)
+    assert not any("loss_role" in row for row in unlogged)
+    assert mixed.objectives[Objective.ROLE].drawn == 18 and len(mixed.losses) == 3
+    assert mixed.losses == pytest.approx(plain.losses, rel=1e-4) and mixed.losses[-1] < mixed.losses[0]
+    assert mixed.eval_losses == pytest.approx(plain.eval_losses, rel=1e-4) and mixed.tokens == plain.tokens
 
 
 _KILLED = """

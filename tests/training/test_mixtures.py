@@ -72,6 +72,22 @@ def test_what_shares_leave_is_divided_by_rows() -> None:
     assert shares_of(MixtureSettings(datasets=("d",)), {ROLE: 30, PLANNING: 10}) == {PLANNING: 0.25, ROLE: 0.75}
 
 
+def test_an_objective_that_would_get_nothing_is_refused(
+    raw: RawStore, tmp_path: Path, datasets: dict[str, str]
+) -> None:
+    """The settings alone are whole; the objectives asked for at the command line are not."""
+    settings: dict[Objective, Any] = {STYLE: {"share": 0.5}, ROLE: {"share": 0.5}}
+    with pytest.raises(UsageError, match=r"objective planning would get nothing"):
+        mixed(raw, tmp_path, list(datasets.values()), (STYLE, ROLE, PLANNING), objectives=settings)
+    assert not (tmp_path / "mixtures").exists()
+    made = mixed(raw, tmp_path, list(datasets.values()), (STYLE, ROLE), objectives=settings)
+    assert made.shares == {STYLE: 0.5, ROLE: 0.5}
+    part = MixtureSettings(datasets=("d",), objectives={STYLE: MixedObjective(share=0.5), ROLE: MixedObjective()})
+    with pytest.raises(UsageError, match="objective role would get nothing"):
+        shares_of(part, {STYLE: 3, ROLE: 0})
+    assert shares_of(part, {STYLE: 3}) == {STYLE: 1.0}
+
+
 def test_rows_of_all_datasets_come_with_what_no_dataset_trains_on_held_out(
     raw: RawStore, tmp_path: Path, datasets: dict[str, str]
 ) -> None:

@@ -43,10 +43,10 @@ def _parts(pair: Pair) -> tuple[list[str], str]:
 
 
 @given(st.integers(1, 4), st.integers(0, 40), st.integers(0, 1000))
-def test_every_piece_is_there_once_and_needles_are_at_their_places(needles: int, others: int, seed: int) -> None:
+def test_every_piece_is_there_once_and_targets_are_at_their_places(targets: int, others: int, seed: int) -> None:
     generator = generator_of(seed, 0, "x")
-    places = uniform_places(generator, needles, others)
-    own, rest = [f"needle {n}" for n in range(needles)], [f"other {n}" for n in range(others)]
+    places = uniform_places(generator, targets, others)
+    own, rest = [f"target {n}" for n in range(targets)], [f"other {n}" for n in range(others)]
     pieces = arranged(own, places, rest)
     assert Counter(pieces) == Counter(own + rest) and [pieces[place] for place in places] == own
     assert [each for each in pieces if each in set(rest)] == rest
@@ -112,11 +112,27 @@ def test_facts_are_those_of_the_source() -> None:
         "try:\n    from a import LIMIT\nexcept ImportError:\n    LIMIT = 3\n",
         "LIMIT = 1\nf(\n    LIMIT=2,\n)\n",
         "class A:\n    LIMIT = 1\nclass B:\n    LIMIT = 1\n",
+        "LIMIT = 1\nLIMIT += 4\n",
+        "LIMIT = 1\nLIMIT, OTHER = 2, 3\n",
+        "class A:\n    LIMIT = 30\n    def get(self, LIMIT=10):\n        self.LIMIT = 60\n",
+        "class A:\n    LIMIT = 30\n    def set(self):\n        self.LIMIT = 60\n",
+        "LIMIT = 1\nfor LIMIT in f():\n    pass\n",
+        "LIMIT = 1\nwith f() as LIMIT:\n    pass\n",
+        "LIMIT = 1\nif (LIMIT := f()):\n    pass\n",
+        "LIMIT = 1\ndef f():\n    global LIMIT\n    LIMIT += 1\n",
+        "from a import LIMIT\nLIMIT += 4\n",
+        "from a import LIMIT\nimport b as LIMIT\n",
     ],
 )
 def test_a_name_that_is_bound_twice_is_not_asked_about(text: str) -> None:
     [segment] = segments_of("m.py", text, 10_000) or []
     assert not any(is_told_once(fact, segment) for fact in segment.facts if fact.key == "LIMIT")
+
+
+@pytest.mark.parametrize("text", ["LIMIT = 1\nOTHER = LIMITED\n", "from a import LIMIT\nx.LIMITS = 2\n"])
+def test_a_name_that_occurs_once_is_asked_about(text: str) -> None:
+    [segment] = segments_of("m.py", text, 10_000) or []
+    assert [fact.key for fact in segment.facts if is_told_once(fact, segment)] == ["LIMIT"]
 
 
 @settings(deadline=None, max_examples=20)
@@ -203,6 +219,11 @@ def test_the_same_seed_gives_the_same_examples_and_another_others(source: Positi
     assert more[: len(one)] == one
 
 
+def _is_several(pair: Pair) -> bool:
+    question = _parts(pair)[1]
+    return "\n1. " in question or question.startswith("Which of")
+
+
 def _synthesized(place: Path, *options: str, cwd: Path) -> Any:
     shown = invoke("synthesize", place, "--recipe", "positions", *options, "--json", cwd=cwd)
     assert shown.returncode == 0, shown.stderr
@@ -216,10 +237,13 @@ def test_the_command_writes_a_collection_with_its_origin(tmp_path: Path) -> None
     rows = list(read_collection(Path(made["collection"])))
     assert len(rows) == made["examples"] > 20 and made["offered"] == 30
     assert {row.provenance.repository for row in rows if isinstance(row, Pair)} == {"alpha"}
+    several = sum(_is_several(row) for row in rows if isinstance(row, Pair))
+    assert made["kinds"] == {"single": len(rows) - several, "several": several, "short": 0} and several
     assert made["licenses"] == {"MIT": made["examples"]}
     assert all(isinstance(row, Pair) and row.provenance.commit == git.resolve("HEAD") for row in rows)
     card = json.loads((Path(made["collection"]) / "card.json").read_text())
     assert card["made_from"]["sources"] == [{"name": "alpha", "state": git.resolve("HEAD")}]
+    assert card["made_from"]["kinds"] == made["kinds"]
     assert card["made_from"]["segment_tokens"] == 128 and list(card["contents"]) == ["alpha"]
     assert _synthesized(git.directory, *options, cwd=tmp_path)["collection"] == made["collection"]
     assert not any(task_of(row.messages) for row in rows if isinstance(row, Pair))

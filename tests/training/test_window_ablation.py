@@ -1,24 +1,31 @@
 """The ablation of windows: what arms are trained and measured on, how a stopped one goes on, what it says."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 
+from evals.sets.frozen import reserve
+from harness.packages.contents import content_of
 from models.errors import TrainingError, UsageError
 from store.database import open_database
+from store.rows import writing
+from store.runs import open_raw_store
+from store.runs.corpus import add_content
 from tests.support.code_repositories import code_repository
 from tests.support.commands import invoke
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import Base, add_base
 from training.bases.windows import reduced_base
-from training.windows.ablation import BASE, CONTROL, REDUCED, UNTRAINED, Ablation, AblationResult, AblationSettings, Arm
+from training.windows.ablation import BASE, CONTROL, REDUCED, UNTRAINED, Ablation, AblationSettings
 from training.windows.learning import LearningSettings, learn
 from training.windows.measures import key_value_memory, losses_by_position, speed_at, token_losses
 from training.windows.texts import CodeSequence, CodeSource, measured_sequences, training_chunks
-from training.windows.verdicts import verdict_of
+from training.windows.verdicts import verdicts_of
 
 LEARNING = LearningSettings(learning_rate=1e-3, step_tokens=512)
 
@@ -149,54 +156,6 @@ def test_an_untrained_reduced_arm_is_the_reduced_base(base: Base, sources: list[
     assert arm.losses == losses_by_position(reduced, sequences, 32)
 
 
-def _result(gain: float, repositories: int) -> AblationResult:
-    """A result in which reduced is better than its control by `gain` inside the window of 256."""
-    settings = AblationSettings(windows=(256,), tokens=1024, learning=LEARNING)
-    names = [f"r{number}" for number in range(repositories)]
-
-    def arm(name: str, window: int, inside: float, beyond: float) -> Arm:
-        losses = {each: [inside + k / 100] * 8 + [beyond] * 8 for k, each in enumerate(names)}
-        return Arm(
-            name=name,
-            window=window,
-            seed=0,
-            losses=losses,
-            bytes_per_token=1,
-            measured_bytes_per_token=1,
-            prefill=1,
-            decode=1,
-        )
-
-    arms = (
-        arm(BASE, 512, 3, 3),
-        arm(UNTRAINED, 256, 4, 5),
-        arm(REDUCED, 256, 2.5 - gain, 6),
-        arm(CONTROL, 256, 2.5, 2.4),
-    )
-    return AblationResult(
-        base="tiny",
-        original=4096,
-        settings=settings,
-        length=512,
-        bucket=32,
-        arms=arms,
-        sets=(),
-        training=(),
-        measured=tuple(names),
-    )
-
-
-@pytest.mark.parametrize(
-    ("gain", "repositories", "justified", "word"),
-    [(0.2, 7, True, "better"), (-0.2, 7, False, "worse"), (0.0, 7, False, "no difference"), (0.2, 4, False, "nothing")],
-)
-def test_the_verdict_is_honest(gain: float, repositories: int, justified: bool, word: str) -> None:
-    verdict = verdict_of(_result(gain, repositories), 256)
-    assert verdict.justified is justified and word in verdict.reason
-    assert verdict.difference == pytest.approx(-gain) and verdict.repositories == repositories
-    assert verdict.parts[REDUCED].beyond == pytest.approx(6)
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     shown = invoke("bases", "add", make_tiny_base(tmp_path / "source"), "--name", "tiny", cwd=tmp_path)
@@ -246,3 +205,39 @@ def test_windows_are_whole_buckets(base: Base, sources: list[CodeSource], tmp_pa
     settings = AblationSettings(windows=(300,), tokens=1024, learning=LEARNING)
     with pytest.raises(UsageError, match="multiples of 16"):
         Ablation(base, settings, sources[:1], sources[1:], (), tmp_path, lambda *_: None).run()
+
+
+@pytest.mark.parametrize(("windows", "bucket", "length"), [((256, 1792), 128, 3584), ((256, 272), 16, 544)])
+def test_every_window_ends_with_a_bucket(
+    base: Base, sources: list[CodeSource], tmp_path: Path, windows: tuple[int, ...], bucket: int, length: int
+) -> None:
+    """The smaller window has a part of its own, however much smaller than the largest it is."""
+    settings = AblationSettings(windows=windows, tokens=2048, learning=LEARNING)
+    result = Ablation(base, settings, sources[:1], sources[1:2], (), tmp_path, lambda *_: None).run()
+    assert (result.bucket, result.length) == (bucket, length) and length // bucket >= 16
+    assert {len(each.losses["beta"]) for each in result.arms} == {length // bucket}
+    for window, verdict in zip(windows, verdicts_of(result), strict=True):
+        [control] = [each for each in result.arms if each.name == CONTROL and each.window == window]
+        found = verdict.parts[CONTROL]
+        assert found.inside == pytest.approx(fmean(control.losses["beta"][: window // bucket]))
+        assert found.beyond == pytest.approx(fmean(control.losses["beta"][window // bucket :]))
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_reserved_repository_is_not_trained_on(place: Path, tmp_path: Path, copied: bool) -> None:
+    """Neither by its name nor, under another one, by its content; nothing is trained before."""
+    names = ("held", "other", "third")
+    gits = {name: code_repository(tmp_path / "clones", name) for name in names}
+    curated = open_database(f"sqlite:///{place / 'data' / 'curated.sqlite'}", "curated")
+    raw = open_raw_store(f"sqlite:///{place / 'data' / 'raw.sqlite'}")
+    if copied:
+        with writing(raw.engine) as connection:
+            add_content(connection, "held", content_of(gits["held"], [gits["held"].resolve("HEAD")]))
+        shutil.copytree(gits["held"].directory, tmp_path / "clones" / "fork")
+    reserve(curated, raw.engine, ["held"], "to evaluate on")
+    options = ["--base", "tiny", "--windows", "256", "--tokens", "512", "--sequences", "1", "--out", "made"]
+    options += ["--clones", str(tmp_path / "clones"), "--measure", "other"]
+    shown = invoke("bases", "ablate", *options, "--repositories", "fork" if copied else "held", cwd=place)
+    assert shown.returncode == 2 and "is reserved for evaluation" in shown.stderr
+    assert not (place / "made").exists()
+    assert invoke("bases", "ablate", *options, "--repositories", "third", cwd=place).returncode == 0

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import UsageError
+from models.errors import RegistryError, UsageError
 from store.database import open_database
 from tests.support.tiny import make_tiny_base
 from training.adapters.export.weights import to_gguf
@@ -75,6 +76,38 @@ def test_the_same_window_gives_the_same_base_which_registers_under_that_id(base:
     assert add_base(curated, tmp_path, one.path, one.name).id == one.id
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "tokenizer_config.json", "more.txt"])
+def test_a_folder_is_used_again_only_if_it_is_intact(base: Base, tmp_path: Path, name: str) -> None:
+    made = reduced_base(base, 512, tmp_path / "made")
+    file = made.path / name
+    content = bytearray(file.read_bytes() if file.exists() else b"x")
+    content[-1] ^= 1
+    file.write_bytes(content)
+    for again in (reduced_base, reduced):
+        with pytest.raises(UsageError, match=f"made holds other files .{name} is not that of base tiny"):
+            again(base, 512, tmp_path / "made")
+
+
+def test_an_altered_base_is_not_reduced(base: Base, tmp_path: Path) -> None:
+    place = shutil.copytree(base.path, tmp_path / "altered")
+    weights = place / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(RegistryError, match=r"model\.safetensors is altered"):
+        reduced_base(base._replace(path=place), 512, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_statement_about_the_base_is_not_about_the_reduced_one(base: Base, tmp_path: Path) -> None:
+    place = shutil.copytree(base.path, tmp_path / "tuned")
+    for name in ("statement.json", "statement.sig"):
+        (place / name).write_text("about other files")
+    made = reduced_base(base._replace(path=place), 512, tmp_path / "made")
+    assert made.id == reduced_base(base, 512, tmp_path / "other").id
+    assert not list(made.path.glob("statement*"))
+
+
 def test_a_folder_of_something_else_is_left_alone(base: Base, tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "mine.txt").write_text("x")
@@ -111,6 +144,12 @@ def test_a_window_must_be_smaller_and_no_smaller_than_a_prompt(base: Base, tmp_p
 def test_what_has_no_single_plain_rotary_base_is_refused(change: dict[str, Any], named: str) -> None:
     with pytest.raises(UsageError, match=f"base other: .*{named}"):
         reduced_config(TINY | change, 512, "other")
+
+
+def test_older_readers_find_the_rotary_base_at_the_top() -> None:
+    made = reduced_config(TINY, 512, "tiny")
+    assert "rope_theta" not in TINY
+    assert made["rope_theta"] == made["rope_parameters"]["rope_theta"] == rotary_base(10_000.0, 4096, 512)
 
 
 def test_an_older_configuration_says_the_same_in_both_places() -> None:

@@ -6,6 +6,7 @@ dimensions that go round once within the window stay the same ones. The position
 model computes. The weights are to be trained on afterwards: they were learnt with the old rotary base.
 """
 
+import hashlib
 import json
 import math
 import shutil
@@ -13,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from models.errors import UsageError
+from models.errors import RegistryError, UsageError
 from training.bases.bases import MANIFEST, Base
 from training.bases.files import clone_file, hash_file, hash_files, read_facts, read_json
 
@@ -65,7 +66,8 @@ def read_rotary(config: dict[str, Any], name: str) -> Rotary:
 def reduced_config(config: dict[str, Any], window: int, name: str) -> dict[str, Any]:
     """A configuration with a smaller window and the rotary base that fits it. Raises UsageError.
 
-    The rotary base is written in the form of transformers 5, and also where an older configuration has it.
+    The rotary base is written in the form of transformers 5, and also at the top, where older readers look for it (they
+    compute with 10,000 where there is none).
     """
     known = read_rotary(config, name)
     if not SMALLEST_WINDOW <= window < known.window:
@@ -75,63 +77,79 @@ def reduced_config(config: dict[str, Any], window: int, name: str) -> dict[str, 
         )
     theta = rotary_base(known.theta, known.window, window)
     rope = {**(config.get("rope_parameters") or {}), "rope_theta": theta, "rope_type": "default"}
-    older = {"rope_theta": theta} if "rope_theta" in config else {}
-    return {**config, **older, "max_position_embeddings": window, "rope_parameters": rope}
+    return {**config, "rope_theta": theta, "max_position_embeddings": window, "rope_parameters": rope}
 
 
 def reduced(base: Base, window: int, folder: Path) -> Path:
     """Write the base's files with a smaller window, and the rotary base that fits it, into `folder`; returns it.
 
     Weights are the same bytes (tied ones too); the tokenizer's own limit is lowered as well, as servers take the
-    smaller of the two. A folder that holds them already is returned as it is. Raises UsageError for a base without
-    rotary embeddings or with scaled ones, a window that is not smaller, and a folder with other files.
+    smaller of the two. A statement about the base is left out, as it is about other files. A folder that holds them
+    already, to the byte, is returned as it is. Raises UsageError for a base without rotary embeddings or with scaled
+    ones, a window that is not smaller, and a folder with other files; RegistryError for a base with an altered file.
     """
-    config = _as_text(reduced_config(read_json(base.path / _CONFIG), window, base.name))
+    _written(base, window, folder)
+    return folder
+
+
+def reduced_base(base: Base, window: int, folder: Path) -> Base:
+    """The reduced base in `folder`, written there if it is not yet; it is not registered. Raises as `reduced`."""
+    hashes = _written(base, window, folder)
+    return Base(hash_files(hashes), f"{base.name}-{window}", folder, base.role, None, read_facts(folder))
+
+
+def _written(base: Base, window: int, folder: Path) -> dict[str, str]:
+    """The hashes of the reduced base's files, all of which are read from `folder` and compared."""
+    texts = _texts(base, window)
+    known = {name: str(entry["sha256"]) for name, entry in read_json(base.path / MANIFEST).items()}
+    expected = known | {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     if folder.is_dir() and any(folder.iterdir()):
-        if (folder / _CONFIG).is_file() and (folder / _CONFIG).read_text() == config:
-            return folder
-        raise UsageError(f"{folder} holds other files; give a folder that is empty or does not exist")
+        if wrong := _differing(folder, expected):
+            raise UsageError(
+                f"{folder} holds other files ({wrong} is not that of base {base.name} with a window of {window}); "
+                "give a folder that is empty or does not exist"
+            )
+        return expected
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".reducing-", dir=folder.parent))
         try:
-            _write(base.path, staging, config, window)
+            for name in expected:
+                if name in texts:
+                    (staging / name).write_text(texts[name], encoding="utf-8")
+                else:
+                    clone_file(base.path / name, staging / name)
+            if wrong := _differing(staging, expected):
+                raise RegistryError(
+                    f"base {base.name}: {base.path / wrong} is altered; restore it or add the base again"
+                )
             staging.chmod(0o755)
             staging.rename(folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}; free some space or give another") from error
-    return folder
+    return expected
 
 
-def reduced_base(base: Base, window: int, folder: Path) -> Base:
-    """The reduced base in `folder`, written there if it is not yet; it is not registered. Raises UsageError.
-
-    Weights are hashed again only for files that the base does not have.
-    """
-    place = reduced(base, window, folder)
-    known = read_json(base.path / MANIFEST)
-    hashes = {}
-    for file in sorted(place.iterdir()):
-        same = file.suffix == ".safetensors" and file.name in known
-        hashes[file.name] = known[file.name]["sha256"] if same else hash_file(file)
-    return Base(hash_files(hashes), f"{base.name}-{window}", place, base.role, None, read_facts(place))
+def _texts(base: Base, window: int) -> dict[str, str]:
+    """The files that a smaller window changes."""
+    texts = {_CONFIG: _as_text(reduced_config(read_json(base.path / _CONFIG), window, base.name))}
+    if (base.path / _TOKENIZER).is_file():
+        tokenizer = read_json(base.path / _TOKENIZER)
+        if tokenizer.get("model_max_length", 0) > window:
+            tokenizer["model_max_length"] = window
+        texts[_TOKENIZER] = _as_text(tokenizer)
+    return texts
 
 
-def _write(source: Path, target: Path, config: str, window: int) -> None:
-    for file in sorted(source.iterdir()):
-        if file.name == MANIFEST:
-            continue
-        if file.name == _CONFIG:
-            (target / _CONFIG).write_text(config)
-        elif file.name == _TOKENIZER:
-            tokenizer = read_json(file)
-            if tokenizer.get("model_max_length", 0) > window:
-                tokenizer["model_max_length"] = window
-            (target / _TOKENIZER).write_text(_as_text(tokenizer))
-        else:
-            clone_file(file, target / file.name)
+def _differing(folder: Path, expected: dict[str, str]) -> str:
+    """The first file that is missing, altered or too many; "" for none."""
+    there = {str(file.relative_to(folder)): file for file in folder.rglob("*") if not file.is_dir()}
+    for name in sorted(there.keys() | expected.keys()):
+        if name not in there or name not in expected or hash_file(there[name]) != expected[name]:
+            return name
+    return ""
 
 
 def _as_text(value: dict[str, Any]) -> str:

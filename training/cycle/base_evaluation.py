@@ -17,7 +17,7 @@ from models.base_evaluation import BaseReport, ForgettingBounds
 from models.errors import EvaluationError, UsageError
 from models.objectives import Objective
 from models.targets import Role
-from store.learning.datasets import repositories_of
+from store.learning.datasets import dataset_repositories
 from training.adapters.registry.base_evidence import targets_of
 from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.base_statement import BaseLineage
@@ -149,13 +149,13 @@ def _trained_on(context: TrainingContext, lineage: BaseLineage) -> set[str]:
     """The repositories that a base was trained on; where its dataset is not at hand, all that the dataset is of."""
     if (found := find_dataset(context.settings.data_dir, lineage.dataset)) is not None:
         return trained_repositories_of(found)
-    recorded = repositories_of(context.raw_engine, lineage.dataset)
+    recorded = dataset_repositories(context.raw_engine, [lineage.dataset]).get(lineage.dataset)
     if recorded is None:
         raise EvaluationError(
             f"it is not known which repositories dataset {lineage.dataset[:12]} is of, so no row counts as held out; "
             f"put it back under {context.settings.data_dir / 'datasets'}"
         )
-    return recorded
+    return set(recorded)
 
 
 def find_dataset(data_dir: Path, dataset: str) -> Path | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from models.errors import TrainingError
 from training.bases.bases import Base
+from training.fit.recipe import Masters
 
 _DTYPES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 
@@ -28,22 +29,38 @@ def stored_dtype(base: Path) -> Any:
     return getattr(torch, _DTYPES.get(most, "float32"))
 
 
-def changed_share(base: Base, result: Path) -> float:
-    """The share of a result's weights that differ from the base's, in the result's precision. Raises TrainingError if
-    none does: such a training taught nothing."""
+def changed_share(base: Base, result: Path, masters: Masters = "backend") -> float:
+    """The share of a result's weights that differ from the base's.
+
+    Old weights are rounded to the precision that they were trained in (`masters`) and then to the result's, as the new
+    ones were, so that a difference is learned and none is rounding. Raises TrainingError if none differs, as such a
+    training taught nothing, and if the two have no weights of one name and shape.
+    """
+    import torch
+
+    trained = torch.bfloat16 if masters == "bf16" else None
     before, after = _files(base.path), _files(result)
     total = changed = 0
     for name in sorted(before.keys() & after.keys()):
         old, new = _tensor(before[name], name), _tensor(after[name], name)
         if old.shape == new.shape:
             total += new.numel()
-            changed += int((old.to(new.dtype) != new).sum())
+            changed += int((old.to(trained or new.dtype).to(new.dtype) != new).sum())
+    if not total:
+        raise TrainingError(
+            f"{result} has no weight of the name and shape of one of base {base.name} ({_first(after)} there, "
+            f"{_first(before)} here), so what changed cannot be said; add the base again as transformers saves it"
+        )
     if not changed:
         raise TrainingError(
             f"{result}: none of the base's {total} weights changed; raise training.full_learning_rate, or set "
             "training.full_masters to fp32"
         )
     return changed / total
+
+
+def _first(files: dict[str, Path]) -> str:
+    return min(files, default="none")
 
 
 def _files(folder: Path) -> dict[str, Path]:

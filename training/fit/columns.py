@@ -14,11 +14,8 @@ PLACES = {objective: place for place, objective in enumerate(Objective)}
 _OPEN_PACKS = 32
 
 
-def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[Any]]]:
-    """Rows packed into sequences of up to `limit` tokens, nearly in order: first fit over the open packs.
-
-    Each pack has the lengths of its rows, by which positions restart and attention is separated.
-    """
+def packs_of(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[list[TrainingRow]]:
+    """Rows in packs of up to `limit` tokens, nearly in order: first fit over the open packs."""
     done: list[list[TrainingRow]] = []
     still_open: list[tuple[list[TrainingRow], int]] = []
     for row in (rows[index] for index in order):
@@ -32,6 +29,12 @@ def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> lis
         if len(still_open) > _OPEN_PACKS:
             done.append(still_open.pop(0)[0])
     done.extend(pack for pack, _ in still_open)
+    return done
+
+
+def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> list[dict[str, list[Any]]]:
+    """The packs of rows as sequences. Each has the lengths of its rows, by which positions restart and attention is
+    separated."""
     return [
         {
             "input_ids": [token for row in pack for token in row.ids],
@@ -39,7 +42,7 @@ def packed(rows: Sequence[TrainingRow], order: Sequence[int], limit: int) -> lis
             "seq_lengths": [len(row.ids) for row in pack],
             **_of_tokens(pack),
         }
-        for pack in done
+        for pack in packs_of(rows, order, limit)
     ]
 
 

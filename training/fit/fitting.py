@@ -281,8 +281,8 @@ class Fitting:
             overrides=self.changes,
             margins=self.margins,
             class_bias=bias_after(model, self.rows, self.chat) if recipe.method == "sft" else None,
-            changed=changed_share(self.base, adapter) if recipe.method == "full" else None,
-            objectives=objective_results(self.rows, recipe, watch),
+            changed=changed_share(self.base, adapter, recipe.masters) if recipe.method == "full" else None,
+            objectives=objective_results(self.rows, recipe, watch, best),
         )
         write_fit(self.out, fit)
         for folder in ("checkpoints", _BEST):

@@ -1,16 +1,19 @@
 """What a training on a mixture watches and reports of each objective."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
 from models.objectives import Objective
-from training.fit.data import TrainingRows
+from training.fit.columns import packs_of
+from training.fit.data import TrainingRow, TrainingRows, training_order
 from training.fit.monitor import TrainingMonitor
 from training.fit.recipe import Recipe
 from training.fit.result import ObjectiveFit
 from training.fit.row_losses import answer_losses
 from training.fit.sampler import drawn_rows
+from training.fit.schedule import accumulated
 
 
 def judge_objectives(rows: TrainingRows, recipe: Recipe) -> Callable[[Any], dict[str, float]]:
@@ -30,22 +33,34 @@ def judge_objectives(rows: TrainingRows, recipe: Recipe) -> Callable[[Any], dict
     return judge
 
 
-def objective_results(rows: TrainingRows, recipe: Recipe, watch: TrainingMonitor) -> dict[Objective, ObjectiveFit]:
-    """What became of each objective; empty without a mixture."""
+def objective_results(
+    rows: TrainingRows, recipe: Recipe, watch: TrainingMonitor, best: int
+) -> dict[Objective, ObjectiveFit]:
+    """What became of each objective in the steps that ran; empty without a mixture. `best`: the step of the weights."""
     if not recipe.mixture:
         return {}
     training, validation = watch.objective_losses("loss"), watch.objective_losses("eval_loss")
+    every, drawn = Counter(row.objective for row in rows.train), _drawn(rows.train, recipe, len(watch.losses))
     return {
         objective: ObjectiveFit(
-            rows=drawn.rows,
-            drawn=drawn.drawn,
-            share=round(drawn.share, 4),
+            rows=every[objective],
+            drawn=drawn[objective],
+            share=round(drawn[objective] / drawn.total(), 4),
             first=_mean([loss for _, loss in training.get(objective, [])], first=True),
             last=_mean([loss for _, loss in training.get(objective, [])], first=False),
-            validation=validation[objective][-1][1] if objective in validation else None,
+            validation=dict(validation.get(objective, ())).get(best),
         )
-        for objective, drawn in drawn_rows([(row.objective, row.weight) for row in rows.train], recipe).items()
+        for objective in drawn_rows([(row.objective, row.weight) for row in rows.train], recipe)
     }
+
+
+def _drawn(rows: Sequence[TrainingRow], recipe: Recipe, steps: int) -> Counter[Objective | None]:
+    """How often rows of each objective were trained on in the first steps."""
+    order = training_order(rows, recipe)
+    entries = packs_of(rows, order, recipe.max_tokens) if recipe.packing else [[rows[index]] for index in order]
+    accumulation, _ = accumulated(len(entries), len(order) / len(entries), recipe)
+    ran = entries[: steps * accumulation * recipe.micro_batch]
+    return Counter(row.objective for entry in ran for row in entry)
 
 
 def _mean(losses: Sequence[float], *, first: bool) -> float | None:

@@ -16,6 +16,7 @@ from models.training_settings import TrainingSettings
 
 TrainingBackend = Literal["unsloth-gpu", "trl-gpu", "trl-cpu"]
 Method = Literal["sft", "dpo", "full"]
+Masters = Literal["backend", "fp32", "bf16"]
 
 LINEAR_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -71,7 +72,7 @@ class Recipe(Frozen):
     max_too_long: float = 1.0
     pacing: float = 0.0
     reasoning_weight: float = 1.0
-    masters: Literal["backend", "fp32", "bf16"] = "backend"
+    masters: Masters = "backend"
     mixture: tuple[tuple[Objective, float], ...] = ()
 
     @property

@@ -20,8 +20,9 @@ _FIT, _JOB = "fit.json", "training.json"
 
 
 class ObjectiveFit(Frozen):
-    """An objective of a mixture: its rows, how often rows of it were drawn, its share of all draws, the mean of its
-    losses in the first and in the last tenth of the training, and on the validation rows at the end (None: none)."""
+    """An objective of a mixture: its rows, how often rows of it were trained on in the steps that ran, its share of all
+    that were, the mean of its losses in the first and in the last tenth of these steps, and its loss on the validation
+    rows at the step whose weights were kept (None: none)."""
 
     rows: int
     drawn: int

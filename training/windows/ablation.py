@@ -9,6 +9,7 @@ model is kept.
 import gc
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from training.windows.texts import CodeSequence, CodeSource, measured_sequences,
 
 BASE, UNTRAINED, REDUCED, CONTROL = "base", "reduced, untrained", "reduced", "control"
 BUCKETS = 16
-"""Buckets of positions in a measured sequence."""
+"""Buckets of positions in a measured sequence, at least; and the number that each window is a multiple of."""
 Told = Callable[[str, int, int], None]
 
 
@@ -97,7 +98,8 @@ class Ablation:
     def id(self) -> str:
         """Hash of all that the figures depend on."""
         sources = [[each.name, each.commit] for part in (self.training, self.measuring) for each in part]
-        parts = [self.base.id, self.settings.model_dump(mode="json"), sources, [each.id for each in self.sets]]
+        sets = [each.id for each in self.sets]
+        parts = [self.base.id, self.settings.model_dump(mode="json"), sources, sets, self._bucket()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -118,7 +120,7 @@ class Ablation:
             original=original,
             settings=self.settings,
             length=length,
-            bucket=length // BUCKETS,
+            bucket=self._bucket(),
             arms=arms,
             sets=tuple(each.target.value for each in self.sets),
             training=tuple(each.name for each in self.training),
@@ -129,12 +131,21 @@ class Ablation:
         """Where the reduced base is while arms need it."""
         return self.folder / f"base-{window}"
 
-    def _length(self) -> int:
-        """Twice the largest window, if the base has that many positions, in whole buckets."""
-        length = min(int(self.base.facts["window"]), 2 * max(self.settings.windows))
+    def _longest(self) -> int:
+        """Twice the largest window, if the base has that many positions."""
+        return min(int(self.base.facts["window"]), 2 * max(self.settings.windows))
+
+    def _bucket(self) -> int:
+        """The size of a bucket: the largest that divides every window and gives at least `BUCKETS` buckets. Raises
+        UsageError for a window that is no multiple of it."""
         if any(window % BUCKETS for window in self.settings.windows):
             raise UsageError(f"--windows: give multiples of {BUCKETS}")
-        return length - length % BUCKETS
+        shared = math.gcd(*self.settings.windows)
+        return max(size for size in range(1, self._longest() // BUCKETS + 1) if shared % size == 0)
+
+    def _length(self) -> int:
+        """The tokens of a measured sequence, in whole buckets."""
+        return self._longest() - self._longest() % self._bucket()
 
     def _arms(self, length: int) -> Iterator[tuple[str, int, int | None]]:
         yield BASE, length, None
@@ -205,7 +216,7 @@ class Ablation:
             name=name,
             window=window,
             seed=seed,
-            losses=losses_by_position(model, sequences, len(sequences[0].ids) // BUCKETS, bf16),
+            losses=losses_by_position(model, sequences, self._bucket(), bf16),
             stages=tuple(stage_loss(model, chat, each, window, self.settings.items, bf16) for each in self.sets),
             bytes_per_token=memory.computed,
             measured_bytes_per_token=memory.measured,

@@ -152,8 +152,8 @@ class Registry:
             log_decision(connection, RegistryDecision(target, "refuse", None, reason, override))
 
     def withheld_for_base(self, version: AdapterVersion, report: GateReport) -> str:
-        """Why an adapter that passed its gate may not take the place of whoever serves, noted with its report, so that
-        it can be promoted by that once the base is in use. Empty: it may."""
+        """Why an adapter that passed its gate may not take the place of the one that serves, noted with its report,
+        so that it can be promoted by that once the base is in use. Empty: it may."""
         chosen = self._current(version)
         try:
             check_base_in_use(chosen, in_use(self._curated, chosen.target.role))

@@ -1,6 +1,7 @@
 """The recipe: questions about segments of a repository's code, each placed anywhere in a context of other segments."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from training.data.sources.reading import is_text
 
 AMBIGUOUS, NO_FACT, TOO_SMALL = "answer not unique", "no fact to ask about", "too little code for a context"
 Kind = Literal["single", "several", "short"]
+KINDS: tuple[Kind, ...] = ("single", "several", "short")
 FiledUnder = Literal["code", "task_analysis", "meta_plan"]
 _COMPARED = 1 / 3
 _ATTEMPTS = 12
@@ -58,7 +60,7 @@ class PositionSettings(Frozen):
 
 
 @dataclass(frozen=True)
-class Needle:
+class AskedFact:
     """A segment and the fact of it that is asked for."""
 
     segment: Segment
@@ -88,56 +90,65 @@ class PositionSource:
         return cls(origin, tuple(segments), tuple(dropped))
 
     @cached_property
-    def needles(self) -> dict[FactKind, tuple[Needle, ...]]:
+    def targets(self) -> dict[FactKind, tuple[AskedFact, ...]]:
         """All that can be asked about, by kind; kinds without any are left out."""
-        found = [Needle(each, fact) for each in self.segments for fact in each.facts if is_told_once(fact, each)]
-        by_kind = {kind: tuple(needle for needle in found if needle.fact.kind is kind) for kind in FactKind}
-        return {kind: needles for kind, needles in by_kind.items() if needles}
+        found = [AskedFact(each, fact) for each in self.segments for fact in each.facts if is_told_once(fact, each)]
+        by_kind = {kind: tuple(target for target in found if target.fact.kind is kind) for kind in FactKind}
+        return {kind: targets for kind, targets in by_kind.items() if targets}
 
-    def offers(self, settings: PositionSettings) -> Iterator[list[Offered]]:
-        """The examples of the repository, one in each list, after what was left out of it."""
+    def offers(self, settings: PositionSettings, kinds: Counter[str] | None = None) -> Iterator[list[Offered]]:
+        """The examples of the repository, one in each list, after what was left out of it. The kinds of those that are
+        made are counted in `kinds`: rejection changes their shares."""
         if self.dropped:
             yield list(self.dropped)
         for number in range(settings.examples):
-            yield [self.example(settings, number)]
+            example = self.example(settings, number)
+            if kinds is not None and isinstance(example, Pair):
+                kinds[_kind(settings, self._generator(settings, number))] += 1
+            yield [example]
+
+    def _generator(self, settings: PositionSettings, number: int) -> random.Random:
+        return generator_of(settings.seed, number, f"{self.origin.name}@{self.origin.state}")
 
     def example(self, settings: PositionSettings, number: int) -> Pair | Dropped:
         """The example of a number, by the seed, the repository and the number alone."""
         row = f"{self.origin.name}@{self.origin.state}#{number}"
-        if not self.needles:
+        if not self.targets:
             return Dropped(NO_FACT, row)
-        generator = generator_of(settings.seed, number, f"{self.origin.name}@{self.origin.state}")
-        kind = generator.choices(("single", "several", "short"), (settings.single, settings.several, settings.short))[0]
+        generator = self._generator(settings, number)
+        kind = _kind(settings, generator)
         length = generator.randint(settings.shortest, settings.longest)
         reason = AMBIGUOUS
         for _ in range(_ATTEMPTS):
-            needles = self._drawn(generator, several=kind == "several")
-            pieces = self._context(generator, needles, 0 if kind == "short" else length, settings.shortest)
+            targets = self._drawn(generator, several=kind == "several")
+            pieces = self._context(generator, targets, 0 if kind == "short" else length, settings.shortest)
             if isinstance(pieces, list):
-                return self._pair(settings, row, pieces, _question(needles))
+                return self._pair(settings, row, pieces, _question(targets))
             reason = pieces
         return Dropped(reason, row)
 
-    def _drawn(self, generator: random.Random, *, several: bool) -> list[Needle]:
-        """One needle; or two or three, of which a third are two constants, which can be compared.
+    def _drawn(self, generator: random.Random, *, several: bool) -> list[AskedFact]:
+        """One target; or two or three, of which a third are two constants, which can be compared.
 
         Kinds are drawn first, so that rare ones are asked about as often as common ones.
         """
-        kinds = sorted(self.needles)
+        kinds = sorted(self.targets)
         if several and FactKind.CONSTANT in kinds and generator.random() < _COMPARED:
-            return [generator.choice(self.needles[FactKind.CONSTANT]) for _ in range(2)]
+            return [generator.choice(self.targets[FactKind.CONSTANT]) for _ in range(2)]
         count = generator.choice((2, 3)) if several else 1
-        return [generator.choice(self.needles[generator.choice(kinds)]) for _ in range(count)]
+        return [generator.choice(self.targets[generator.choice(kinds)]) for _ in range(count)]
 
-    def _context(self, generator: random.Random, needles: list[Needle], length: int, shortest: int) -> list[str] | str:
+    def _context(
+        self, generator: random.Random, targets: list[AskedFact], length: int, shortest: int
+    ) -> list[str] | str:
         """The segments of a context in which every asked fact is told once, or why there is none."""
-        own = [needle.segment for needle in needles]
-        if len(set(own)) < len(own) or not all(is_unique(needle, own) for needle in needles):
+        own = [target.segment for target in targets]
+        if len(set(own)) < len(own) or not all(is_unique(target, own) for target in targets):
             return AMBIGUOUS
         shown = [segment.shown for segment in own]
         if not length:
             return shown
-        facts = [needle.fact for needle in needles]
+        facts = [target.fact for target in targets]
         used = {(segment.path, segment.start) for segment in own}
         pool = (each for each in generator.sample(self.segments, len(self.segments)))
         others = fill(
@@ -173,11 +184,17 @@ class PositionSource:
         )
 
 
-def is_unique(needle: Needle, segments: list[Segment]) -> bool:
-    """Whether no other segment names what a needle is asked by."""
-    return not any(names(needle.fact, each.shown) for each in segments if each is not needle.segment)
+def is_unique(target: AskedFact, segments: list[Segment]) -> bool:
+    """Whether no other segment names what a target is asked by."""
+    return not any(names(target.fact, each.shown) for each in segments if each is not target.segment)
 
 
-def _question(needles: list[Needle]) -> Question:
-    facts = [needle.fact for needle in needles]
+def _kind(settings: PositionSettings, generator: random.Random) -> Kind:
+    """The kind of an example, the first that its generator draws."""
+    shares = (settings.single, settings.several, settings.short)
+    return generator.choices(KINDS, shares)[0]
+
+
+def _question(targets: list[AskedFact]) -> Question:
+    facts = [target.fact for target in targets]
     return single(facts[0]) if len(facts) == 1 else several(facts)

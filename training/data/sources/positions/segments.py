@@ -128,12 +128,8 @@ def names(fact: Fact, text: str) -> int:
 
 
 def is_told_once(fact: Fact, segment: Segment) -> bool:
-    """Whether a segment gives one answer: one fact has this key, and its line occurs once, its name is bound once."""
+    """Whether a segment gives one answer: one fact has this key, and its line, or its identifier as a word, occurs
+    nowhere else in it. An identifier that occurs again may be bound again: as an argument, attribute, or keyword."""
     if sum(each.key == fact.key for each in segment.facts) != 1 or len(fact.key) < SHORTEST_NAME:
         return False
-    if fact.kind is FactKind.LINE:
-        return names(fact, segment.text) == 1
-    name = rf"(?<!\w){re.escape(fact.key)}(?!\w)"
-    given = len(re.findall(rf"^\s*{name}\s*(?::[^=\n]*)?=(?!=)", segment.text, re.MULTILINE))
-    imported = len(re.findall(rf"\bimport\b[^\n]*{name}|^\s*{name},?\s*\)?$", segment.text, re.MULTILINE))
-    return (given, imported) == ((1, 0) if fact.kind is FactKind.CONSTANT else (0, 1))
+    return names(fact, segment.text) == 1
