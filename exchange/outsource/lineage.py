@@ -27,9 +27,14 @@ class Lineage:
 
 
 def elsewhere_job(card: Card, base: Base, recipe: Recipe, backend: TrainingBackend, form: layout.PackFormat) -> str:
-    """The id of a training elsewhere: that of the same training here, but for another program's trainer."""
-    code = FIT_VERSION if form == "cra" else f"{FIT_VERSION} {form}"
+    """The id of a training elsewhere, never that of a training here: neither is taken for the other's result."""
+    code = elsewhere_code(form)
     return job_id(dataset=card.id, base=base.id, recipe=recipe, backend=backend, start=None, code=code)
+
+
+def elsewhere_code(form: layout.PackFormat) -> str:
+    """What trains elsewhere, as the identity of its trainings names it."""
+    return f"{FIT_VERSION} elsewhere {form}"
 
 
 def find_lineage(context: TrainingContext, pack: PackManifest, dataset: Path | None) -> Lineage:

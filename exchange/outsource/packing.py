@@ -18,7 +18,7 @@ from evals.sets import latest_set
 from exchange.outsource import layout
 from exchange.outsource.guide import guide
 from exchange.outsource.layout import FileEntry, Needs, PackFormat, PackManifest, entries_of, entry_of, spelled
-from exchange.outsource.lineage import elsewhere_job
+from exchange.outsource.lineage import elsewhere_code, elsewhere_job
 from exchange.outsource.llamafactory import write_llamafactory
 from exchange.outsource.needs import needs_of
 from exchange.outsource.questions import ASKED, questions_of, write_lines
@@ -41,7 +41,6 @@ from training.cycle.rules import check_full_training, check_training
 from training.data.curation import Card
 from training.data.curation.card import MACHINE
 from training.data.datasets import read_dataset
-from training.fit.job import FIT_VERSION
 from training.fit.recipe import Method, Recipe, TrainingBackend, overrides, recipe_for
 
 RECORDS = "outsourced"
@@ -109,7 +108,7 @@ def job_config(manifest: PackManifest) -> dict[str, object]:
         "backend": manifest.backend,
         "overrides": [change._asdict() for change in manifest.overrides],
         "start": None,
-        "code": FIT_VERSION,
+        "code": elsewhere_code(manifest.format),
         "elsewhere": manifest.format,
     }
 

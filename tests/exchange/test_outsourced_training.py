@@ -11,6 +11,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 pytest.importorskip("torch")
 
@@ -24,11 +25,16 @@ from models.errors import CleanRoomError, InfrastructureError, UsageError
 from models.protocols import Stage
 from models.training import TrainingTarget
 from store.learning.trainings import find_training
-from tests.support.outsource_material import Home, clean_environment, kill_elsewhere, make_home, run_elsewhere
+from store.tables import TrainingPlan, table_of
+from tests.support.outsource_material import FEW, Home, clean_environment, kill_elsewhere, make_home, run_elsewhere
 from tests.support.tiny import ROOT, make_adapter
 from tests.support.wheels import digest, make_wheel
+from training.data.datasets import read_dataset
+from training.fit.job import job_for
 
 pytestmark = pytest.mark.slow
+
+PLANS = table_of(TrainingPlan)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +57,18 @@ def test_the_same_inputs_give_the_same_manifest(home: Home, packed: Path, tmp_pa
     assert (other.manifest.id, other.manifest.job) != (again.manifest.id, again.manifest.job)
     assert other.manifest.job == again.manifest.job
     assert not (other.folder / "base").exists()
+
+
+@pytest.mark.parametrize("form", ["cra", "llamafactory"])
+def test_a_training_elsewhere_is_never_taken_for_one_here(home: Home, tmp_path: Path, form: str) -> None:
+    packed = home.pack(tmp_path / "pack", format=form).manifest
+    here = job_for(read_dataset(home.dataset), home.dataset, home.base, "sft", FEW)
+    assert (packed.recipe, packed.backend) == (here.recipe, here.config["backend"])
+    assert packed.job != here.id
+    with home.context.raw_engine.connect() as connection:
+        rows = connection.execute(select(PLANS.c.id, PLANS.c.config)).all()
+    assert {row.id: row.config["elsewhere"] for row in rows}[packed.job] == form
+    assert here.id not in {row.id for row in rows}
 
 
 def test_what_gold_answers_and_keys_do_not_leave(home: Home, packed: Path) -> None:
