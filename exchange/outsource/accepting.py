@@ -10,7 +10,7 @@ from pathlib import Path
 
 from exchange.outsource import layout
 from exchange.outsource.agreement import Agreement, check_agreement
-from exchange.outsource.content import check_content, trained_in
+from exchange.outsource.content import check_content, fitted_here, trained_in
 from exchange.outsource.layout import PackManifest
 from exchange.outsource.lineage import Lineage, find_lineage
 from exchange.outsource.packing import RECORDS, job_config
@@ -79,6 +79,8 @@ def _kept(
     known = find_training(context.raw_engine, pack.job)
     if known is None:
         discard(place)  # of a call that was killed before it was on record
+        with context.device():
+            fit = fitted_here(pack, ours.base, fit, ours.dataset)
         draw_losses(staged / layout.LOSSES, staged / "loss.svg")
         staged.rename(place)
         sources = "+".join(sorted(ours.card.sources))

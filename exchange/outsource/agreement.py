@@ -102,7 +102,7 @@ def _asked_again(pack: PackManifest, frozen: EvaluationSet, base: Base, fit: Fit
 
     thinking = pack.recipe.thinking
     if pack.adapter:
-        answerer = LocalAnswerer(base.path, base.name, fit.adapter_dir, thinking=thinking, bias=fit.class_bias)
+        answerer = LocalAnswerer(base.path, base.name, fit.adapter_dir, thinking=thinking)
     else:
         answerer = LocalAnswerer(fit.adapter_dir, base.name, thinking=thinking)
     ordered = sorted(questions_of(frozen), key=lambda each: hashlib.sha256(f"{pack.id}{each.id}".encode()).digest())

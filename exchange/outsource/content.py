@@ -9,13 +9,14 @@ from pydantic import ValidationError
 
 from exchange.outsource import layout
 from exchange.outsource.layout import PackManifest
+from exchange.outsource.probes import open_trained
 from models.errors import UsageError
 from training.bases.bases import Base
+from training.bases.chat_format import ChatFormat
+from training.fit.class_bias import bias_after
+from training.fit.data import supervised_rows
 from training.fit.result import Fit
 from training.fit.returned import check_returned_adapter, check_returned_base, require_same_gguf, write_gguf
-
-_MOST_BIAS = 4.0
-"""Nats: the largest offset that is fitted for a class."""
 
 
 def check_content(pack: PackManifest, base: Base, staged: Path) -> Fit:
@@ -48,13 +49,19 @@ def _read_fit(pack: PackManifest, file: Path) -> Fit:
         raise UsageError(f"{file.name}: trained by back end {fit.backend}, and the pack asks for {pack.backend}")
     numbers = [fit.seconds, *fit.losses, *(loss for _, loss in fit.eval_losses)]
     numbers += [value for kind in fit.margins.values() for value in kind.values()]
-    if fit.class_bias is not None:
-        numbers += fit.class_bias.offsets.values()
-        if any(not abs(value) <= _MOST_BIAS for value in fit.class_bias.offsets.values()):
-            raise UsageError(f"{file.name}: a class bias of more than {_MOST_BIAS} nats is never fitted")
     if not all(map(math.isfinite, numbers)) or min(fit.steps, fit.tokens, fit.rows) < 0 or fit.seconds < 0:
         raise UsageError(f"{file.name} holds figures that no training has (NaN, infinite or negative)")
-    return fit
+    return fit.model_copy(update={"class_bias": None})  # what decides is fitted here
+
+
+def fitted_here(pack: PackManifest, base: Base, fit: Fit, dataset: Path) -> Fit:
+    """A result with the class bias that our own validation rows give its weights, as a training here fits it."""
+    chat = ChatFormat.load(base.path, pack.recipe.thinking)
+    rows = supervised_rows(dataset, chat, pack.recipe) if pack.method == "sft" else None
+    if rows is None or not any(row.decisions for row in (*rows.train, *rows.validation)):
+        return fit
+    bias = bias_after(open_trained(base.path, fit.adapter_dir, adapter=pack.adapter), rows, chat)
+    return fit.model_copy(update={"class_bias": bias})
 
 
 def _check_losses(file: Path) -> None:

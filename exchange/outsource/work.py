@@ -85,7 +85,7 @@ def _evaluate(manifest: PackManifest, folder: Path, data: Path, base: Base, fit:
         return
     thinking = manifest.recipe.thinking
     if manifest.adapter:
-        answerer = LocalAnswerer(base.path, base.name, fit.adapter_dir, thinking=thinking, bias=fit.class_bias)
+        answerer = LocalAnswerer(base.path, base.name, fit.adapter_dir, thinking=thinking)
     else:
         answerer = LocalAnswerer(fit.adapter_dir, base.name, thinking=thinking)
     write_lines(draft / layout.ANSWERS, ask(answerer, read_questions(folder / layout.QUESTIONS)))
@@ -102,7 +102,7 @@ def _write(manifest: PackManifest, folder: Path, base: Base, fit: Fit, losses: s
     for name in () if manifest.adapter else sorted(manifest.base_files.keys() & OWN):
         shutil.copyfile(base.path / name, what / name)
     _export(base, what, draft / layout.GGUF, adapter=manifest.adapter)
-    stated = fit.model_copy(update={"adapter_dir": Path(what.name)})
+    stated = fit.model_copy(update={"adapter_dir": Path(what.name), "class_bias": None})
     (draft / layout.FIT).write_text(stated.model_dump_json(indent=1) + "\n")
     (draft / layout.LOSSES).write_text(losses)
     shutil.copytree(folder / layout.MANIFEST, draft / layout.MANIFEST)
