@@ -20,7 +20,8 @@ _OURS = """\
 _FACTORY = """\
 `llamafactory-cli train llamafactory/train.yaml`, in this folder, with an environment of your own; then
    `python3 run.py --trained llamafactory/saved` evaluates what it saved, and writes `returned/`. Change nothing in
-   `train.yaml` but batch sizes, paths and what your card needs: rank, alpha and target modules are checked."""
+   `train.yaml` but batch sizes, paths and what your card needs: the whole configuration of the
+   adapter is checked (rank, alpha, target modules, dropout, rsLoRA, ...)."""
 
 
 def guide(form: PackFormat, python: str) -> str:
