@@ -63,7 +63,7 @@ def accept(context: TrainingContext, folder: Path, *, dataset: Path | None = Non
             pack = stage_returned(context, folder, staged)
             ours = find_lineage(context, pack, dataset)
             context.notify("checking weights", 0, None)
-            fit = check_content(pack, ours.base, staged)
+            fit = check_content(pack, ours.base, ours.card, staged)
             context.notify("computing a sample again", 0, None)
             with context.device():
                 agreement = check_agreement(context, pack, ours.base, fit, staged, ours.dataset, sample)

@@ -1,7 +1,6 @@
 """What a returned folder holds, against the pack's base and recipe: weights, GGUF file, figures of the training."""
 
 import json
-import math
 import tempfile
 from pathlib import Path
 
@@ -13,13 +12,17 @@ from exchange.outsource.probes import open_trained
 from models.errors import UsageError
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
+from training.data.curation import Card
 from training.fit.class_bias import bias_after
 from training.fit.data import supervised_rows
 from training.fit.result import Fit
 from training.fit.returned import check_returned_adapter, check_returned_base, require_same_gguf, write_gguf
 
+_LARGEST = 10**12
+"""The largest figure of a training (tokens)."""
 
-def check_content(pack: PackManifest, base: Base, staged: Path) -> Fit:
+
+def check_content(pack: PackManifest, base: Base, card: Card, staged: Path) -> Fit:
     """The result in a staged folder, after all checks that compute nothing with it. Raises RegistryError for weights
     that are not of this base and recipe, TrainingError for a GGUF file of others, UsageError for damaged figures."""
     trained = trained_in(pack, staged)
@@ -32,7 +35,7 @@ def check_content(pack: PackManifest, base: Base, staged: Path) -> Fit:
             made = write_gguf(base.path, trained, Path(scratch) / layout.GGUF, adapter=pack.adapter)
             require_same_gguf(staged / layout.GGUF, made)
     _check_losses(staged / layout.LOSSES)
-    return _read_fit(pack, staged / layout.FIT).model_copy(update={"adapter_dir": trained})
+    return _read_fit(pack, card, staged / layout.FIT).model_copy(update={"adapter_dir": trained})
 
 
 def trained_in(pack: PackManifest, folder: Path) -> Path:
@@ -40,7 +43,7 @@ def trained_in(pack: PackManifest, folder: Path) -> Path:
     return folder / (layout.ADAPTER if pack.adapter else layout.BASE)
 
 
-def _read_fit(pack: PackManifest, file: Path) -> Fit:
+def _read_fit(pack: PackManifest, card: Card, file: Path) -> Fit:
     try:
         fit = Fit.model_validate_json(file.read_bytes())
     except ValidationError as error:
@@ -49,8 +52,17 @@ def _read_fit(pack: PackManifest, file: Path) -> Fit:
         raise UsageError(f"{file.name}: trained by back end {fit.backend}, and the pack asks for {pack.backend}")
     numbers = [fit.seconds, *fit.losses, *(loss for _, loss in fit.eval_losses)]
     numbers += [value for kind in fit.margins.values() for value in kind.values()]
-    if not all(map(math.isfinite, numbers)) or min(fit.steps, fit.tokens, fit.rows) < 0 or fit.seconds < 0:
+    counts = [fit.steps, fit.best_step, fit.tokens, fit.rows, fit.too_long, fit.micro_batch]
+    counts += fit.too_long_by_stage.values()
+    if not all(map(_sound, [*numbers, *counts])) or min(*counts, fit.seconds) < 0:
         raise UsageError(f"{file.name} holds figures that no training has (NaN, infinite or negative)")
+    rows = sum(card.examples.values())
+    steps = pack.recipe.max_steps or max(1, pack.recipe.epochs * rows)
+    if max(fit.steps, fit.best_step) > steps or max(fit.rows, fit.too_long) > rows:
+        raise UsageError(
+            f"{file.name}: {fit.steps} steps on {fit.rows} rows, and recipe and dataset give at most {steps} on "
+            f"{rows}; train by the recipe"
+        )
     return fit.model_copy(update={"class_bias": None})  # what decides is fitted here
 
 
@@ -68,9 +80,13 @@ def _check_losses(file: Path) -> None:
     """Raise UsageError unless each line is an object of finite numbers with a step."""
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file.name}: not JSON lines ({error}); let run.py write it again") from error
     for number, row in enumerate(rows, 1):
-        values = row.values() if isinstance(row, dict) and isinstance(row.get("step"), int) else [math.nan]
-        if not all(each is None or (isinstance(each, int | float) and math.isfinite(each)) for each in values):
+        if not isinstance(row, dict) or type(row.get("step")) is not int or not all(map(_sound, row.values())):
             raise UsageError(f"{file.name}, line {number}: no row of finite losses; let run.py write it again")
+
+
+def _sound(value: object) -> bool:
+    """Whether a figure is one that a training has: none, or a finite number that a database holds."""
+    return value is None or (type(value) in (int, float) and abs(value) <= _LARGEST)  # type: ignore[operator]

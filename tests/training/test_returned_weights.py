@@ -68,6 +68,8 @@ def test_other_weights_are_accepted(base: Base, tuned: Path) -> None:
         (lambda folder: edit(folder / "config.json", auto_map={"AutoModel": "code.Model"}), "auto_map"),
         (lambda folder: edit(folder / "config.json", dtype="os.system"), "dtype"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json"),
+        (lambda folder: (folder / "config.json").write_text("[" * 100_000), "recursion"),
+        (lambda folder: (folder / INDEX).write_text("[" * 100_000), "recursion"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json"),
         (lambda folder: (folder / "chat_template.jinja").write_text("{{ x }}"), "chat_template.jinja"),
         (lambda folder: (folder / INDEX).write_text('{"weight_map": {"a": "../../etc"}}'), INDEX),

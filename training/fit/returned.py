@@ -100,8 +100,8 @@ def write_gguf(base_dir: Path, trained: Path, out: Path, *, adapter: bool) -> Pa
 def _check_config(folder: Path, base: Base) -> None:
     try:
         found, own = read_json(folder / _BASE_CONFIG), read_json(base.path / _BASE_CONFIG)
-    except UsageError as error:
-        raise RegistryError(str(error)) from error
+    except (UsageError, RecursionError) as error:
+        raise RegistryError(f"{folder}: {error}") from error
     for key in sorted(found.keys() | own.keys()):
         if found.get(key) != own.get(key) and not (key in _MAY_DIFFER and _MAY_DIFFER[key](found.get(key))):
             there, here = _shown(found.get(key)), _shown(own.get(key))
@@ -176,8 +176,8 @@ def _check_index(folder: Path, tensors: dict[str, tuple[Path, Tensor]]) -> None:
         return
     try:
         places = read_json(folder / INDEX).get("weight_map")
-    except UsageError as error:
-        raise RegistryError(str(error)) from error
+    except (UsageError, RecursionError) as error:
+        raise RegistryError(f"{folder}: {error}") from error
     if places != {name: file.name for name, (file, _) in tensors.items()}:
         raise RegistryError(f"{folder / INDEX}: not where the weights are; export the base again")
 
