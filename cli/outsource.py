@@ -47,6 +47,10 @@ def pack(
     override: Annotated[
         str | None, typer.Option("--override", metavar="REASON", help="Go past the order of tiers, on record.")
     ] = None,
+    accept_licence: Annotated[
+        bool,
+        typer.Option("--accept-licence", help="You have read licences that are unknown or restricting."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write one folder with code, lock, data, questions without answers, base and recipe, and sign its manifest."""
@@ -65,6 +69,7 @@ def pack(
         with_base=not without_base,
         format=form,
         override=override,
+        accept_licence=accept_licence,
     )
     with waiting(f"packing {dataset}{' and fetching wheels' if wheels else ''}"):
         done = pack_folder(open_context(load_settings()), order)

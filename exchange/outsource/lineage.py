@@ -11,10 +11,10 @@ from training.bases.files import hash_file
 from training.cycle.context import TrainingContext
 from training.cycle.rules import check_full_training
 from training.data.curation import Card
-from training.data.curation.card import MACHINE
+from training.data.curation.card import DPO, MACHINE, SFT
 from training.data.datasets import dataset_dir, read_dataset
 from training.fit.job import FIT_VERSION
-from training.fit.recipe import Recipe, TrainingBackend, job_id
+from training.fit.recipe import Method, Recipe, TrainingBackend, job_id
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ def elsewhere_code(form: layout.PackFormat) -> str:
     return f"{FIT_VERSION} elsewhere {form}"
 
 
+def data_files(method: Method) -> tuple[str, str]:
+    """The files of a dataset that a method reads: no others leave."""
+    return MACHINE, DPO if method == "dpo" else SFT
+
+
 def find_lineage(context: TrainingContext, pack: PackManifest, dataset: Path | None) -> Lineage:
     """Our copies, checked byte for byte against what was packed. `dataset`: where it is not in its usual place.
 
@@ -46,7 +51,7 @@ def find_lineage(context: TrainingContext, pack: PackManifest, dataset: Path | N
     base = find_base(context.curated, pack.base, full=True)
     place = dataset or dataset_dir(context.settings.data_dir, pack.target, pack.dataset)
     card = read_dataset(place)
-    for name in (MACHINE, *card.files):
+    for name in data_files(pack.method):
         packed = pack.files.get(f"{layout.DATA}/{name}")
         if packed is None or packed.sha256 != hash_file(place / name):
             raise RegistryError(

@@ -176,6 +176,23 @@ def test_rules_refuse_before_anything_is_packed(home: Home, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
+@pytest.mark.parametrize("license", [None, "CC-BY-NC-4.0"])
+def test_data_that_may_not_be_handed_on_stays(tmp_path: Path, license: str | None) -> None:
+    home = make_home(tmp_path / "home", license=license)
+    with pytest.raises(UsageError, match="--accept-licence"):
+        home.pack(tmp_path / "pack")
+    assert not (tmp_path / "pack").exists()
+    packed = home.pack(tmp_path / "pack", accept_licence=True)
+    [(name, count)] = read_dataset(home.dataset).licenses.items()
+    assert any(name in note and str(count) in note for note in packed.notes)
+
+
+def test_files_of_other_methods_stay(home: Home, packed: Path) -> None:
+    card = read_dataset(home.dataset)
+    assert {"sft.jsonl", "dpo.jsonl"} <= card.files.keys()
+    assert {path.name for path in (packed / "data").iterdir()} == {"card.json", "sft.jsonl"}
+
+
 def test_only_wheels_with_the_locks_hashes_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alpha = make_wheel(tmp_path / "index", "alpha", "1.0", {"alpha.py": "VALUE = 41\n"})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
