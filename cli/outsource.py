@@ -115,7 +115,9 @@ def accept(
     dataset: Annotated[
         Path | None, typer.Option("--dataset", metavar="DIR", help="The packed dataset, if it was moved.")
     ] = None,
-    sample: Annotated[int, typer.Option("--sample", min=1, help="Rows and questions to compute again.")] = 8,
+    sample: Annotated[
+        int, typer.Option("--sample", min=8, help="Rows and questions to compute again, drawn at random.")
+    ] = 8,
     as_json: JsonOption = False,
 ) -> None:
     """Check what came back, compute a sample again, and register it as a candidate. Nothing serves by this."""
@@ -130,7 +132,7 @@ def accept(
         print_json(done)
         return
     agreed = done.agreement
-    asked = f"; {counted(agreed.questions, 'question')}: scores at most {agreed.score:.3f} apart"
+    asked = f"; {counted(agreed.questions, 'question')}: {agreed.differing} with other scores"
     console.print(
         f"{done.name} {done.id[:12]}, of pack {done.pack[:12]}\n"
         f"{counted(agreed.rows, 'row')} computed again: losses at most {agreed.loss:.4f} nats apart"

@@ -9,7 +9,7 @@ A kill leaves a staged copy, which the next call removes, or a training on recor
 from pathlib import Path
 
 from exchange.outsource import layout
-from exchange.outsource.agreement import Agreement, check_agreement
+from exchange.outsource.agreement import LEAST, Agreement, check_agreement
 from exchange.outsource.content import check_content, fitted_here, trained_in
 from exchange.outsource.layout import PackManifest
 from exchange.outsource.lineage import Lineage, find_lineage
@@ -32,8 +32,6 @@ from training.fit.curve import draw_losses
 from training.fit.job import FIT_VERSION
 from training.fit.result import Fit
 
-SAMPLE = 8
-"""Rows, and questions, that are computed again."""
 _STAGED = ".accepting-"
 
 
@@ -48,7 +46,7 @@ class Accepted(Frozen):
     agreement: Agreement
 
 
-def accept(context: TrainingContext, folder: Path, *, dataset: Path | None = None, sample: int = SAMPLE) -> Accepted:
+def accept(context: TrainingContext, folder: Path, *, dataset: Path | None = None, sample: int = LEAST) -> Accepted:
     """Check a returned folder, and register what it holds as a candidate. Idempotent for the same folder.
 
     `dataset`: our copy of the dataset, where it is not in its usual place. Raises UsageError, RegistryError,

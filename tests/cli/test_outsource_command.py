@@ -56,8 +56,10 @@ def test_a_training_is_packed_verified_accepted_and_gated(home: Home) -> None:
     assert (told["kind"], told["pack"], told["job"]) == ("returned", packed["id"], packed["job"])
     shown = cra(home, "accept", folder / "returned").stdout
     assert shown.startswith("scope-v1 ")
-    done = json.loads(cra(home, "accept", folder / "returned", "--sample", "1", "--json").stdout)
-    assert (done["name"], done["agreement"]["rows"], done["agreement"]["questions"]) == ("scope-v1", 1, 1)
+    done = json.loads(cra(home, "accept", folder / "returned", "--sample", "9", "--json").stdout)
+    assert (done["name"], done["agreement"]["rows"], done["agreement"]["questions"]) == ("scope-v1", 2, 3)
+    assert len(set(done["agreement"]["drawn"])) == 5
+    assert cra(home, "accept", folder / "returned", "--sample", "1").returncode == 2
 
     order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny", dataset=home.dataset)
     report = gate_registered(home.context, plain_steps(no_campaign), order, "scope-v1")

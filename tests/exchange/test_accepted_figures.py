@@ -10,7 +10,9 @@ pytest.importorskip("torch")
 
 from exchange.outsource import layout
 from exchange.outsource.accepting import accept
+from exchange.outsource.agreement import draw, may_differ, scores_differ
 from exchange.outsource.layout import ReturnManifest, entries_of, read_manifest, spelled
+from exchange.outsource.questions import SentQuestion
 from exchange.outsource.work import work
 from models.class_bias import ClassBias
 from models.protocols import Stage
@@ -50,6 +52,18 @@ def returned(home: Home, folder: Path) -> Path:
     packed = home.pack(folder / "pack", format="llamafactory").folder
     work(packed, packed / "base", make_adapter(home.base.path, folder / "trained", seed=3))
     return packed / "returned"
+
+
+def test_a_sample_is_drawn_anew_and_compared_by_question(home: Home, tmp_path: Path) -> None:
+    rows = [SentQuestion(id=f"{number:04}", messages=(), tokens=1, letters=False) for number in range(200)]
+    draws = {tuple(each.id for each in draw(rows, 1)) for _ in range(20)}
+    assert {len(draw) for draw in draws} == {8}
+    assert len(draws) > 1
+    assert draw(rows[:5], 8) == rows[:5]
+    assert [may_differ(count) for count in (1, 3, 8, 16)] == [0, 0, 1, 2]
+    assert scores_differ({"f1": 1.0}, {"f1": 0.0})
+    assert not scores_differ({"f1": 1.0}, {"f1": 0.95})
+    assert scores_differ({"f1": 1.0}, {})
 
 
 def test_no_figure_of_the_folder_decides(home: Home, tmp_path: Path) -> None:
