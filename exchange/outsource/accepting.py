@@ -7,6 +7,7 @@ A kill leaves a staged copy, which the next call removes, or a training on recor
 """
 
 from pathlib import Path
+from typing import Any
 
 from exchange.outsource import layout
 from exchange.outsource.agreement import LEAST, Agreement, check_agreement
@@ -32,6 +33,8 @@ from training.fit.curve import draw_losses
 from training.fit.job import FIT_VERSION
 from training.fit.result import Fit
 
+STATED_ELSEWHERE = "stated_elsewhere"
+"""The key of figures that the other machine stated, in a training's record and in an adapter's metrics."""
 _STAGED = ".accepting-"
 
 
@@ -66,7 +69,7 @@ def accept(context: TrainingContext, folder: Path, *, dataset: Path | None = Non
             with context.device():
                 agreement = check_agreement(context, pack, ours.base, fit, staged, ours.dataset, sample)
             kept = _kept(context, pack, ours, fit, staged, root / pack.id)
-            return _registered(context, pack, ours, fit, kept, agreement)
+            return _registered(context, pack, ours, kept, agreement)
 
 
 def _kept(
@@ -85,7 +88,8 @@ def _kept(
         store_training_job(
             context.raw_engine, pack.job, pack.target, sources, ours.base.id, ours.card.id, job_config(pack)
         )
-        done = finished_training(pack.job, result, fit)._replace(path=trained_in(pack, place))
+        done = finished_training(pack.job, result, fit)
+        done = done._replace(path=trained_in(pack, place), metrics=_apart(done.metrics))
         known = store_training(context.raw_engine, done, (place / layout.LOSSES).read_text())
     if known.result != result:
         raise UsageError(
@@ -99,7 +103,6 @@ def _registered(
     context: TrainingContext,
     pack: PackManifest,
     ours: Lineage,
-    fit: Fit,
     kept: FinishedTraining,
     agreement: Agreement,
 ) -> Accepted:
@@ -113,9 +116,8 @@ def _registered(
             datasets=(),
             job=pack.job,
             config={
-                "backend": fit.backend,
-                "steps": fit.steps,
-                "elsewhere": {"pack": pack.id, "trainer": pack.format},
+                "backend": pack.backend,
+                "elsewhere": _elsewhere(pack, kept),
                 **pack.recipe.model_dump(mode="json", include=STATED),
             },
             code_revision=FIT_VERSION,
@@ -123,10 +125,9 @@ def _registered(
         return Accepted(name=base.name, id=base.id, folder=base.path, job=pack.job, pack=pack.id, agreement=agreement)
     metrics = kept.metrics | {"elsewhere": agreement.model_dump(mode="json")}
     config = {
-        "backend": fit.backend,
+        "backend": pack.backend,
         "methods": pack.method,
-        "steps": fit.steps,
-        "elsewhere": {"pack": pack.id, "trainer": pack.format},
+        "elsewhere": _elsewhere(pack, kept),
         **pack.recipe.model_dump(mode="json", include=STATED),
         **{name: value for name, value in kept.metrics.items() if name == CLASS_BIAS},
     }
@@ -144,6 +145,16 @@ def _registered(
     return Accepted(
         name=version.name, id=version.id, folder=version.path, job=pack.job, pack=pack.id, agreement=agreement
     )
+
+
+def _elsewhere(pack: PackManifest, kept: FinishedTraining) -> dict[str, object]:
+    return {"pack": pack.id, "trainer": pack.format, "steps_stated": kept.steps}
+
+
+def _apart(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a training: what was computed here, and apart from that what came back and nobody checked."""
+    ours = {name: value for name, value in metrics.items() if name == CLASS_BIAS}
+    return ours | {STATED_ELSEWHERE: {name: value for name, value in metrics.items() if name != CLASS_BIAS}}
 
 
 def _result(pack: PackManifest, trained: Path) -> str:

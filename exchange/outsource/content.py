@@ -1,6 +1,7 @@
 """What a returned folder holds, against the pack's base and recipe: weights, GGUF file, figures of the training."""
 
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from training.fit.data import supervised_rows
 from training.fit.result import Fit
 from training.fit.returned import check_returned_adapter, check_returned_base, require_same_gguf, write_gguf
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_/ .:+-]{0,79}")
+"""A name of a figure."""
 _LARGEST = 10**12
 """The largest figure of a training (tokens)."""
 
@@ -54,7 +57,12 @@ def _read_fit(pack: PackManifest, card: Card, file: Path) -> Fit:
     numbers += [value for kind in fit.margins.values() for value in kind.values()]
     counts = [fit.steps, fit.best_step, fit.tokens, fit.rows, fit.too_long, fit.micro_batch]
     counts += fit.too_long_by_stage.values()
-    if not all(map(_sound, [*numbers, *counts])) or min(*counts, fit.seconds) < 0:
+    measured = [fit.changed, *(each for of in fit.objectives.values() for each in of.model_dump().values())]
+    named = {*fit.too_long_by_stage, *fit.margins, *(name for kind in fit.margins.values() for name in kind)}
+    losses = [*fit.losses, *(loss for _, loss in fit.eval_losses), *(each for each in measured if each is not None)]
+    if not all(map(_NAME.fullmatch, named)):
+        raise UsageError(f"{file.name}: a name of a figure in it is none of ours; let run.py write it again")
+    if not all(map(_sound, [*numbers, *counts, *measured])) or min(*counts, *losses, fit.seconds) < 0:
         raise UsageError(f"{file.name} holds figures that no training has (NaN, infinite or negative)")
     rows = sum(card.examples.values())
     steps = pack.recipe.max_steps or max(1, pack.recipe.epochs * rows)
@@ -83,8 +91,13 @@ def _check_losses(file: Path) -> None:
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file.name}: not JSON lines ({error}); let run.py write it again") from error
     for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict) or type(row.get("step")) is not int or not all(map(_sound, row.values())):
+        if not isinstance(row, dict) or type(row.get("step")) is not int or not _sound_row(row):
             raise UsageError(f"{file.name}, line {number}: no row of finite losses; let run.py write it again")
+
+
+def _sound_row(row: dict[str, object]) -> bool:
+    losses = [value for name, value in row.items() if name.endswith("loss") and isinstance(value, int | float)]
+    return all(map(_NAME.fullmatch, row)) and all(map(_sound, row.values())) and all(loss >= 0 for loss in losses)
 
 
 def _sound(value: object) -> bool:

@@ -16,6 +16,7 @@ from exchange.outsource.questions import SentQuestion
 from exchange.outsource.work import work
 from models.class_bias import ClassBias
 from models.protocols import Stage
+from store.learning.trainings import find_training
 from tests.support.outsource_material import Home, make_home
 from tests.support.tiny import make_adapter
 from training.adapters.registry.statement import read_statement
@@ -69,7 +70,8 @@ def test_a_sample_is_drawn_anew_and_compared_by_question(home: Home, tmp_path: P
 def test_no_figure_of_the_folder_decides(home: Home, tmp_path: Path) -> None:
     folder = returned(home, tmp_path)
     planted = ClassBias(offsets={"relevant": 4.0}, tokens={"relevant": (7,)}, decisions=9, macro_f1_with=1.0)
-    forge(folder, class_bias=planted.model_dump(mode="json"))
+    figures = {"losses": [0.001], "steps": 2, "eval_losses": [[2, 0.001]], "seconds": 1.0}
+    forge(folder, class_bias=planted.model_dump(mode="json"), **figures)
     done = accept(home.context, folder)
     version = home.context.registry.verify(done.name)
     recipe = home.pack(tmp_path / "again", format="llamafactory").manifest.recipe
@@ -79,3 +81,9 @@ def test_no_figure_of_the_folder_decides(home: Home, tmp_path: Path) -> None:
     assert not fitted.active
     assert version.class_bias == fitted
     assert read_statement(version.path).predicate.config["class_bias"] == fitted.model_dump(mode="json")
+    assert version.metrics.keys() == {"class_bias", "elsewhere", "stated_elsewhere"}
+    assert version.metrics["stated_elsewhere"]["loss"] == 0.001
+    assert "steps" not in read_statement(version.path).predicate.config
+    kept = find_training(home.context.raw_engine, done.job)
+    assert kept is not None
+    assert kept.metrics.keys() == {"class_bias", "stated_elsewhere"}

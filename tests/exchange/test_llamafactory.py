@@ -158,7 +158,7 @@ def test_what_it_saved_comes_back_by_the_same_door(home: Home, tmp_path: Path) -
         "adapter_config.json", "adapter_model.safetensors",
     }  # fmt: skip
     done = accept(home.context, returned)
-    assert home.context.registry.verify(done.name).metrics["loss"] == 3.25
+    assert home.context.registry.verify(done.name).metrics["stated_elsewhere"]["loss"] == 3.25
     assert done.job == packed.manifest.job
 
 

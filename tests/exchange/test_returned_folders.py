@@ -263,6 +263,12 @@ def no_losses(folder: Path) -> None:
         (lambda folder: edit_json(folder / layout.FIT, rows=10**6), "fit.json"),
         (lambda folder: edit_json(folder / layout.FIT, tokens=10**15), "fit.json"),
         (lambda folder: edit_json(folder / layout.FIT, micro_batch=-1), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, losses=[-3.0]), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, changed=float("nan")), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, margins={"\x1b[2J": {"mean": 1.0}}), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, too_long_by_stage={"\x1b[2J": 1}), "fit.json"),
+        (lambda folder: (folder / layout.LOSSES).write_text('{"step": 1, "loss": -1.0}\n'), "losses.jsonl"),
+        (lambda folder: (folder / layout.LOSSES).write_text('{"step": 1, "\\u001b[2J": 1.0}\n'), "losses.jsonl"),
     ],
 )
 def test_a_folder_with_right_hashes_and_other_content_is_refused(
