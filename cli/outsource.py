@@ -82,7 +82,7 @@ def pack(
         console.print(note, markup=False, soft_wrap=True, style="yellow")
     console.print(
         f"{done.folder}: {counted(len(manifest.files), 'file')}\npack {manifest.id}\n"
-        f"there: python3 run.py --dry-run --id {manifest.id}",
+        f"there: python3 -I run.py --dry-run --id {manifest.id}",
         markup=False,
         soft_wrap=True,
     )
@@ -93,7 +93,7 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Check a folder's signature and every file, and that nothing else is in it. Ends at the first fault."""
     import tempfile
 
-    from exchange.outsource.verifying import is_returned, stage_returned, verify_pack
+    from exchange.outsource.verifying import is_returned, stage_returned, unread, verify_pack
     from training.cycle.context import open_context
 
     context = open_context(load_settings())
@@ -103,10 +103,13 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
                 manifest, kind = stage_returned(context, folder, Path(copies)), "returned"
         else:
             manifest, kind = verify_pack(folder, context.registry.keys), "packed"
+    left_out = unread(folder) if kind == "packed" else []
     if as_json:
-        print_json({"folder": folder, "kind": kind, "pack": manifest.id, "job": manifest.job})
+        print_json({"folder": folder, "kind": kind, "pack": manifest.id, "job": manifest.job, "unread": left_out})
     else:
         console.print(f"{folder}: {kind}, intact, pack {manifest.id}", markup=False, soft_wrap=True)
+        for name in left_out:
+            console.print(f"{name}/ is no part of the pack and was not read", markup=False, soft_wrap=True)
 
 
 @app.command()

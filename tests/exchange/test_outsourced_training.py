@@ -1,5 +1,6 @@
 """A training goes to a machine without network, of which nothing is known but its Python, and comes back."""
 
+import hashlib
 import json
 import shutil
 import signal
@@ -19,7 +20,7 @@ from evals.sets import latest_set
 from exchange.outsource import layout
 from exchange.outsource.accepting import accept
 from exchange.outsource.requirements import fetch_wheels
-from exchange.outsource.verifying import verify_pack
+from exchange.outsource.verifying import unread, verify_pack
 from exchange.outsource.work import work
 from models.errors import CleanRoomError, InfrastructureError, UsageError
 from models.protocols import Stage
@@ -98,6 +99,26 @@ def test_a_changed_pack_is_refused_here_and_there(home: Home, packed: Path, tmp_
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert name in done.stderr
+
+
+def test_code_that_was_planted_in_an_intact_pack_does_not_run(home: Home, packed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(packed, tmp_path / "pack", ignore=shutil.ignore_patterns("env", "work", "returned")))
+    python, ran = folder / "env" / "bin" / "python", tmp_path / "ran"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    python.chmod(0o755)
+    (folder / "env" / ".built").write_text(hashlib.sha256((folder / layout.REQUIREMENTS).read_bytes()).hexdigest())
+    verify_pack(folder, home.context.registry.keys)
+    assert unread(folder) == ["env"]
+    done = subprocess.run([sys.executable, "-I", folder / "run.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, ran.exists()) == (1, False)
+    assert "env/ is there already" in done.stderr
+    shutil.rmtree(folder / "env")
+    (folder / "hashlib.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    argv = [sys.executable, "-I", folder / "run.py", "--dry-run"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, ran.exists()) == (1, False)
+    assert "hashlib.py is not in the manifest" in done.stderr
 
 
 def test_a_training_comes_back_from_a_machine_without_network(home: Home, packed: Path) -> None:
