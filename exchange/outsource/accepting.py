@@ -96,6 +96,8 @@ def _kept(
             f"this training is on record with other weights ({known.result[:12]}, in {known.path}); "
             "pack again with another training.seed"
         )
+    if _result(pack, known.path) != known.result:
+        raise UsageError(f"{known.path} was altered since it was accepted; restore it from a copy, or pack again")
     return known
 
 

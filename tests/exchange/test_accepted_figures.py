@@ -15,6 +15,7 @@ from exchange.outsource.layout import ReturnManifest, entries_of, read_manifest,
 from exchange.outsource.questions import SentQuestion
 from exchange.outsource.work import work
 from models.class_bias import ClassBias
+from models.errors import UsageError
 from models.protocols import Stage
 from store.learning.trainings import find_training
 from tests.support.outsource_material import Home, make_home
@@ -87,3 +88,19 @@ def test_no_figure_of_the_folder_decides(home: Home, tmp_path: Path) -> None:
     kept = find_training(home.context.raw_engine, done.job)
     assert kept is not None
     assert kept.metrics.keys() == {"class_bias", "stated_elsewhere"}
+
+
+def test_weights_that_were_altered_after_they_were_kept_are_not_registered(home: Home, tmp_path: Path) -> None:
+    folder = returned(home, tmp_path)
+    done = accept(home.context, folder)
+    kept = find_training(home.context.raw_engine, done.job)
+    assert kept is not None
+    weights = kept.path / "adapter_model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    before = [version.id for version in home.context.registry.list()]
+    with pytest.raises(UsageError, match="altered"):
+        accept(home.context, folder)
+    assert [version.id for version in home.context.registry.list()] == before
+    weights.write_bytes(content)
+    assert accept(home.context, folder).id == done.id
