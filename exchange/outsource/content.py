@@ -102,4 +102,6 @@ def _sound_row(row: dict[str, object]) -> bool:
 
 def _sound(value: object) -> bool:
     """Whether a figure is one that a training has: none, or a finite number that a database holds."""
-    return value is None or (type(value) in (int, float) and abs(value) <= _LARGEST)  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value is None
+    return abs(value) <= _LARGEST
