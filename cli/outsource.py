@@ -47,6 +47,10 @@ def pack(
     override: Annotated[
         str | None, typer.Option("--override", metavar="REASON", help="Go past the order of tiers, on record.")
     ] = None,
+    accept_licence: Annotated[
+        bool,
+        typer.Option("--accept-licence", help="You have read licences that are unknown or restricting."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write one folder with code, lock, data, questions without answers, base and recipe, and sign its manifest."""
@@ -65,6 +69,7 @@ def pack(
         with_base=not without_base,
         format=form,
         override=override,
+        accept_licence=accept_licence,
     )
     with waiting(f"packing {dataset}{' and fetching wheels' if wheels else ''}"):
         done = pack_folder(open_context(load_settings()), order)
@@ -77,7 +82,7 @@ def pack(
         console.print(note, markup=False, soft_wrap=True, style="yellow")
     console.print(
         f"{done.folder}: {counted(len(manifest.files), 'file')}\npack {manifest.id}\n"
-        f"there: python3 run.py --dry-run --id {manifest.id}",
+        f"there: python3 -I run.py --dry-run --id {manifest.id}",
         markup=False,
         soft_wrap=True,
     )
@@ -88,7 +93,7 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Check a folder's signature and every file, and that nothing else is in it. Ends at the first fault."""
     import tempfile
 
-    from exchange.outsource.verifying import is_returned, stage_returned, verify_pack
+    from exchange.outsource.verifying import is_returned, stage_returned, unread, verify_pack
     from training.cycle.context import open_context
 
     context = open_context(load_settings())
@@ -98,10 +103,13 @@ def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
                 manifest, kind = stage_returned(context, folder, Path(copies)), "returned"
         else:
             manifest, kind = verify_pack(folder, context.registry.keys), "packed"
+    left_out = unread(folder) if kind == "packed" else []
     if as_json:
-        print_json({"folder": folder, "kind": kind, "pack": manifest.id, "job": manifest.job})
+        print_json({"folder": folder, "kind": kind, "pack": manifest.id, "job": manifest.job, "unread": left_out})
     else:
         console.print(f"{folder}: {kind}, intact, pack {manifest.id}", markup=False, soft_wrap=True)
+        for name in left_out:
+            console.print(f"{name}/ is no part of the pack and was not read", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -110,7 +118,9 @@ def accept(
     dataset: Annotated[
         Path | None, typer.Option("--dataset", metavar="DIR", help="The packed dataset, if it was moved.")
     ] = None,
-    sample: Annotated[int, typer.Option("--sample", min=1, help="Rows and questions to compute again.")] = 8,
+    sample: Annotated[
+        int, typer.Option("--sample", min=8, help="Rows and questions to compute again, drawn at random.")
+    ] = 8,
     as_json: JsonOption = False,
 ) -> None:
     """Check what came back, compute a sample again, and register it as a candidate. Nothing serves by this."""
@@ -125,7 +135,7 @@ def accept(
         print_json(done)
         return
     agreed = done.agreement
-    asked = f"; {counted(agreed.questions, 'question')}: scores at most {agreed.score:.3f} apart"
+    asked = f"; {counted(agreed.questions, 'question')}: {agreed.differing} with other scores"
     console.print(
         f"{done.name} {done.id[:12]}, of pack {done.pack[:12]}\n"
         f"{counted(agreed.rows, 'row')} computed again: losses at most {agreed.loss:.4f} nats apart"

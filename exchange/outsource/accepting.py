@@ -7,10 +7,11 @@ A kill leaves a staged copy, which the next call removes, or a training on recor
 """
 
 from pathlib import Path
+from typing import Any
 
 from exchange.outsource import layout
-from exchange.outsource.agreement import Agreement, check_agreement
-from exchange.outsource.content import check_content, trained_in
+from exchange.outsource.agreement import LEAST, Agreement, check_agreement
+from exchange.outsource.content import check_content, fitted_here, trained_in
 from exchange.outsource.layout import PackManifest
 from exchange.outsource.lineage import Lineage, find_lineage
 from exchange.outsource.packing import RECORDS, job_config
@@ -32,8 +33,8 @@ from training.fit.curve import draw_losses
 from training.fit.job import FIT_VERSION
 from training.fit.result import Fit
 
-SAMPLE = 8
-"""Rows, and questions, that are computed again."""
+STATED_ELSEWHERE = "stated_elsewhere"
+"""The key of figures that the other machine stated, in a training's record and in an adapter's metrics."""
 _STAGED = ".accepting-"
 
 
@@ -48,7 +49,7 @@ class Accepted(Frozen):
     agreement: Agreement
 
 
-def accept(context: TrainingContext, folder: Path, *, dataset: Path | None = None, sample: int = SAMPLE) -> Accepted:
+def accept(context: TrainingContext, folder: Path, *, dataset: Path | None = None, sample: int = LEAST) -> Accepted:
     """Check a returned folder, and register what it holds as a candidate. Idempotent for the same folder.
 
     `dataset`: our copy of the dataset, where it is not in its usual place. Raises UsageError, RegistryError,
@@ -63,12 +64,12 @@ def accept(context: TrainingContext, folder: Path, *, dataset: Path | None = Non
             pack = stage_returned(context, folder, staged)
             ours = find_lineage(context, pack, dataset)
             context.notify("checking weights", 0, None)
-            fit = check_content(pack, ours.base, staged)
+            fit = check_content(pack, ours.base, ours.card, staged)
             context.notify("computing a sample again", 0, None)
             with context.device():
                 agreement = check_agreement(context, pack, ours.base, fit, staged, ours.dataset, sample)
             kept = _kept(context, pack, ours, fit, staged, root / pack.id)
-            return _registered(context, pack, ours, fit, kept, agreement)
+            return _registered(context, pack, ours, kept, agreement)
 
 
 def _kept(
@@ -79,19 +80,24 @@ def _kept(
     known = find_training(context.raw_engine, pack.job)
     if known is None:
         discard(place)  # of a call that was killed before it was on record
+        with context.device():
+            fit = fitted_here(pack, ours.base, fit, ours.dataset)
         draw_losses(staged / layout.LOSSES, staged / "loss.svg")
         staged.rename(place)
         sources = "+".join(sorted(ours.card.sources))
         store_training_job(
             context.raw_engine, pack.job, pack.target, sources, ours.base.id, ours.card.id, job_config(pack)
         )
-        done = finished_training(pack.job, result, fit)._replace(path=trained_in(pack, place))
+        done = finished_training(pack.job, result, fit)
+        done = done._replace(path=trained_in(pack, place), metrics=_apart(done.metrics))
         known = store_training(context.raw_engine, done, (place / layout.LOSSES).read_text())
     if known.result != result:
         raise UsageError(
             f"this training is on record with other weights ({known.result[:12]}, in {known.path}); "
             "pack again with another training.seed"
         )
+    if _result(pack, known.path) != known.result:
+        raise UsageError(f"{known.path} was altered since it was accepted; restore it from a copy, or pack again")
     return known
 
 
@@ -99,7 +105,6 @@ def _registered(
     context: TrainingContext,
     pack: PackManifest,
     ours: Lineage,
-    fit: Fit,
     kept: FinishedTraining,
     agreement: Agreement,
 ) -> Accepted:
@@ -113,9 +118,8 @@ def _registered(
             datasets=(),
             job=pack.job,
             config={
-                "backend": fit.backend,
-                "steps": fit.steps,
-                "elsewhere": {"pack": pack.id, "trainer": pack.format},
+                "backend": pack.backend,
+                "elsewhere": _elsewhere(pack, kept),
                 **pack.recipe.model_dump(mode="json", include=STATED),
             },
             code_revision=FIT_VERSION,
@@ -123,10 +127,9 @@ def _registered(
         return Accepted(name=base.name, id=base.id, folder=base.path, job=pack.job, pack=pack.id, agreement=agreement)
     metrics = kept.metrics | {"elsewhere": agreement.model_dump(mode="json")}
     config = {
-        "backend": fit.backend,
+        "backend": pack.backend,
         "methods": pack.method,
-        "steps": fit.steps,
-        "elsewhere": {"pack": pack.id, "trainer": pack.format},
+        "elsewhere": _elsewhere(pack, kept),
         **pack.recipe.model_dump(mode="json", include=STATED),
         **{name: value for name, value in kept.metrics.items() if name == CLASS_BIAS},
     }
@@ -144,6 +147,16 @@ def _registered(
     return Accepted(
         name=version.name, id=version.id, folder=version.path, job=pack.job, pack=pack.id, agreement=agreement
     )
+
+
+def _elsewhere(pack: PackManifest, kept: FinishedTraining) -> dict[str, object]:
+    return {"pack": pack.id, "trainer": pack.format, "steps_stated": kept.steps}
+
+
+def _apart(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a training: what was computed here, and apart from that what came back and nobody checked."""
+    ours = {name: value for name, value in metrics.items() if name == CLASS_BIAS}
+    return ours | {STATED_ELSEWHERE: {name: value for name, value in metrics.items() if name != CLASS_BIAS}}
 
 
 def _result(pack: PackManifest, trained: Path) -> str:

@@ -16,8 +16,10 @@ from training.fit.fitting import Fit
 from training.fit.returned import TRAINED, adapter_config
 
 _LOG = "trainer_state.json"
-_SAME = {"r": "lora_rank", "lora_alpha": "lora_alpha", "target_modules": "lora_target"}
-"""Keys of an adapter's configuration that the recipe decides, and the trainer's names of them."""
+_NAMES = {"r": "lora_rank", "lora_alpha": "lora_alpha", "target_modules": "lora_target", "use_rslora": "use_rslora"}
+"""The trainer's names of keys of an adapter's configuration, where they are others or it has an option of that name."""
+_ITS_OWN = frozenset({"peft_version", "base_model_name_or_path", "inference_mode"})
+"""Keys that say nothing of what was trained."""
 
 
 def take_foreign(manifest: PackManifest, base: Base, trained: Path, out: Path) -> Fit:
@@ -50,11 +52,17 @@ def take_foreign(manifest: PackManifest, base: Base, trained: Path, out: Path) -
 
 
 def _take_adapter(manifest: PackManifest, base: Base, trained: Path, target: Path) -> None:
+    from peft import LoraConfig
+
     found, wanted = read_json(trained / CONFIG), adapter_config(manifest.recipe, base.name)
-    for key, name in _SAME.items():
-        value = sorted(found.get(key) or ()) if isinstance(wanted[key], list) else found.get(key)
-        if value != wanted[key]:
-            raise UsageError(f"{trained / CONFIG}: {key} is {value}, and the pack asks for {name} = {wanted[key]}")
+    plain = LoraConfig().to_dict()  # what a key says that another version of PEFT did not write
+    for key in sorted((found.keys() | wanted.keys()) - _ITS_OWN):
+        value, asked = found.get(key, plain.get(key)), wanted.get(key)
+        if key == "target_modules" and isinstance(value, list):
+            value = sorted(value, key=str)
+        if value != asked and (value or asked):
+            name = _NAMES.get(key, key)
+            raise UsageError(f"{trained / CONFIG}: {key} is {value!a}, and the pack asks for {name} = {asked!a}")
     if not (trained / WEIGHTS).is_file():
         raise UsageError(f"{trained} has no {WEIGHTS}; save the adapter as safetensors")
     shutil.copyfile(trained / WEIGHTS, target / WEIGHTS)

@@ -5,7 +5,7 @@ from exchange.outsource.layout import PackFormat
 _PAGE = """\
 # A training, packed
 
-1. `python3 run.py --dry-run` checks this machine (files, Python, disk, memory, GPU) and changes nothing. Compare the
+1. `python3 -I run.py --dry-run` checks this machine (files, Python, disk, memory, GPU) and changes nothing. Compare the
    pack's id that it prints with the one that you were told.
 2. {how}
 3. Send back the folder `returned/`, and nothing else.
@@ -15,12 +15,13 @@ _PAGE = """\
 versions must be those of `requirements.txt`. Without `base/`, give the base's folder with `--base DIR`.
 """
 _OURS = """\
-`python3 run.py` makes `env/`, trains in `work/`, evaluates, and writes `returned/`. Stopped, it goes on with
-   `python3 run.py --resume`."""
+`python3 -I run.py` makes `env/`, trains in `work/`, evaluates, and writes `returned/`. Stopped, it goes on with
+   `python3 -I run.py --resume`."""
 _FACTORY = """\
 `llamafactory-cli train llamafactory/train.yaml`, in this folder, with an environment of your own; then
-   `python3 run.py --trained llamafactory/saved` evaluates what it saved, and writes `returned/`. Change nothing in
-   `train.yaml` but batch sizes, paths and what your card needs: rank, alpha and target modules are checked."""
+   `python3 -I run.py --trained llamafactory/saved` evaluates what it saved, and writes `returned/`. Change nothing in
+   `train.yaml` but batch sizes, paths and what your card needs: the whole configuration of the
+   adapter is checked (rank, alpha, target modules, dropout, rsLoRA, ...)."""
 
 
 def guide(form: PackFormat, python: str) -> str:

@@ -11,10 +11,10 @@ from training.bases.files import hash_file
 from training.cycle.context import TrainingContext
 from training.cycle.rules import check_full_training
 from training.data.curation import Card
-from training.data.curation.card import MACHINE
+from training.data.curation.card import DPO, MACHINE, SFT
 from training.data.datasets import dataset_dir, read_dataset
 from training.fit.job import FIT_VERSION
-from training.fit.recipe import Recipe, TrainingBackend, job_id
+from training.fit.recipe import Method, Recipe, TrainingBackend, job_id
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,19 @@ class Lineage:
 
 
 def elsewhere_job(card: Card, base: Base, recipe: Recipe, backend: TrainingBackend, form: layout.PackFormat) -> str:
-    """The id of a training elsewhere: that of the same training here, but for another program's trainer."""
-    code = FIT_VERSION if form == "cra" else f"{FIT_VERSION} {form}"
+    """The id of a training elsewhere, never that of a training here: neither is taken for the other's result."""
+    code = elsewhere_code(form)
     return job_id(dataset=card.id, base=base.id, recipe=recipe, backend=backend, start=None, code=code)
+
+
+def elsewhere_code(form: layout.PackFormat) -> str:
+    """What trains elsewhere, as the identity of its trainings names it."""
+    return f"{FIT_VERSION} elsewhere {form}"
+
+
+def data_files(method: Method) -> tuple[str, str]:
+    """The files of a dataset that a method reads: no others leave."""
+    return MACHINE, DPO if method == "dpo" else SFT
 
 
 def find_lineage(context: TrainingContext, pack: PackManifest, dataset: Path | None) -> Lineage:
@@ -41,7 +51,7 @@ def find_lineage(context: TrainingContext, pack: PackManifest, dataset: Path | N
     base = find_base(context.curated, pack.base, full=True)
     place = dataset or dataset_dir(context.settings.data_dir, pack.target, pack.dataset)
     card = read_dataset(place)
-    for name in (MACHINE, *card.files):
+    for name in data_files(pack.method):
         packed = pack.files.get(f"{layout.DATA}/{name}")
         if packed is None or packed.sha256 != hash_file(place / name):
             raise RegistryError(

@@ -18,7 +18,8 @@ from evals.sets import latest_set
 from exchange.outsource import layout
 from exchange.outsource.guide import guide
 from exchange.outsource.layout import FileEntry, Needs, PackFormat, PackManifest, entries_of, entry_of, spelled
-from exchange.outsource.lineage import elsewhere_job
+from exchange.outsource.licences import check_licences
+from exchange.outsource.lineage import data_files, elsewhere_code, elsewhere_job
 from exchange.outsource.llamafactory import write_llamafactory
 from exchange.outsource.needs import needs_of
 from exchange.outsource.questions import ASKED, questions_of, write_lines
@@ -39,9 +40,7 @@ from training.cycle.lifecycle import find_inputs
 from training.cycle.orders import TrainOrder
 from training.cycle.rules import check_full_training, check_training
 from training.data.curation import Card
-from training.data.curation.card import MACHINE
 from training.data.datasets import read_dataset
-from training.fit.job import FIT_VERSION
 from training.fit.recipe import Method, Recipe, TrainingBackend, overrides, recipe_for
 
 RECORDS = "outsourced"
@@ -51,7 +50,8 @@ _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 @dataclass(frozen=True)
 class PackOrder:
-    """What to pack. `override`: a person's reason to go past the order of tiers."""
+    """What to pack. `override`: a person's reason to go past the order of tiers. `accept_licence`: a person has read
+    the data's licences that are unknown or restrict its use."""
 
     dataset: Path
     base: str
@@ -63,6 +63,7 @@ class PackOrder:
     with_base: bool = True
     format: PackFormat = "cra"
     override: str | None = None
+    accept_licence: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def pack(context: TrainingContext, order: PackOrder) -> Packed:
     if order.out.exists() and (not order.out.is_dir() or any(order.out.iterdir())):
         raise UsageError(f"--out {order.out} is there already; give another folder, or remove it")
     base, card = find_base(context.curated, order.base, full=True), read_dataset(order.dataset)
-    notes = _check(context, order, base, card)
+    notes = [*check_licences(card, accepted=order.accept_licence), *_check(context, order, base, card)]
     folder = order.out.with_name(f".{order.out.name}-{uuid.uuid4().hex[:8]}.part")
     try:
         folder.mkdir(parents=True)
@@ -109,7 +110,7 @@ def job_config(manifest: PackManifest) -> dict[str, object]:
         "backend": manifest.backend,
         "overrides": [change._asdict() for change in manifest.overrides],
         "start": None,
-        "code": FIT_VERSION,
+        "code": elsewhere_code(manifest.format),
         "elsewhere": manifest.format,
     }
 
@@ -192,7 +193,7 @@ class _Draft:
     def _write_data(self) -> None:
         data = self.folder / layout.DATA
         data.mkdir()
-        for name in (MACHINE, *sorted(self.card.files)):
+        for name in data_files(self.order.method):
             shutil.copyfile(self.order.dataset / name, data / name)
         if self.evaluation_set is not None:
             write_lines(self.folder / layout.QUESTIONS, questions_of(self.evaluation_set))

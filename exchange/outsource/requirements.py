@@ -14,8 +14,9 @@ ROOT = Path(models.__file__).resolve().parents[1]
 ROOMS = ("models", "host", "store", "llm", "repos", "agent", "runtime", "harness", "evals", "training")
 """The rooms whose code a training needs, all of each."""
 _ALSO = ("exchange/__init__.py", "exchange/outsource")
-_CODE = frozenset({".py", ".jinja", ".json", ".toml", ".mako", ".ini", ".csv"})
-"""Kinds of files that are code: nothing else that lies about in a checkout leaves with it."""
+_CODE = (".py",)
+_TEMPLATES = "agent/prompts/"
+"""Folder whose templates leave with the code, as they are read when it is imported."""
 _EXTRAS: dict[TrainingBackend, tuple[str, ...]] = {"trl-cpu": ("train",), "trl-gpu": ("train", "cuda")}
 _UNUSED = ("prefect", "uv")
 """Requirements that no training imports."""
@@ -50,12 +51,23 @@ def fetch_wheels(requirements: Path, folder: Path) -> None:
 
 
 def copy_code(target: Path, root: Path = ROOT) -> None:
-    """Copy the code that a training needs."""
-    for name in (*ROOMS, *_ALSO):
-        source = root / name
-        files = [source] if source.is_file() else sorted(source.rglob("*"))
-        for file in files:
-            if file.is_file() and not file.is_symlink() and file.suffix in _CODE:
-                place = target / file.relative_to(root)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, place)
+    """Copy the code that a training needs, and no data of it: in a checkout only files that git tracks."""
+    for name in _code(root):
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, place)
+
+
+def _code(root: Path) -> list[str]:
+    if (root / ".git").exists():
+        listed = run(["git", "ls-files", "-z", "--", *ROOMS, *_ALSO], cwd=root).decode().split("\0")
+    else:
+        folders = [root / name for name in (*ROOMS, *_ALSO)]
+        found = (file for each in folders for file in ([each] if each.is_file() else each.rglob("*")))
+        listed = [file.relative_to(root).as_posix() for file in found]
+    kept = (name for name in sorted(listed) if name.endswith(_CODE) or _is_template(name))
+    return [name for name in kept if (root / name).is_file() and not (root / name).is_symlink()]
+
+
+def _is_template(name: str) -> bool:
+    return name.startswith(_TEMPLATES) and name.endswith(".jinja")

@@ -1,8 +1,10 @@
 """A packed training on this machine: checks, environment, training, evaluation, export. Needs Python and nothing else.
 
-python3 run.py --dry-run     checks only: files by hash, Python, disk, memory, GPU, and a rough time
-python3 run.py               all of it; `returned/` is what to send back
-python3 run.py --resume      goes on after an interruption
+python3 -I run.py --dry-run     checks only: files by hash, Python, disk, memory, GPU, and a rough time
+python3 -I run.py               all of it; `returned/` is what to send back
+python3 -I run.py --resume      goes on after an interruption
+
+With -I Python imports nothing that lies beside this file, before it is checked.
 """
 
 import argparse
@@ -75,8 +77,11 @@ def check(manifest: dict[str, Any], pack: str, given: argparse.Namespace) -> lis
     faults = [f"this pack is not {given.id}; ask for the right one"] if given.id not in (None, pack) else []
     faults += file_faults(HERE, manifest["files"], given.base or HERE / "base", manifest["base_files"])
     faults += machine_faults(manifest, given)
-    if (HERE / "work").exists() and not given.resume and not given.dry_run:
-        faults.append("work/ is there already: give --resume to go on, or remove it to begin anew")
+    begun = [name for name in ("env", "work") if os.path.lexists(HERE / name)]
+    if begun and not given.resume and not given.dry_run:
+        faults += [f"{name}/ is there already: give --resume if your own run made it, or remove it" for name in begun]
+    elif begun:
+        print(f"not read: {', '.join(f'{name}/' for name in begun)}")
     return faults
 
 
@@ -163,11 +168,11 @@ def environment(root: Path) -> Path:
     options = ["install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements)]
     if wheels.is_dir():
         [pip] = wheels.glob("pip-*.whl")
-        call([sys.executable, "-m", "venv", "--without-pip", "--clear", str(env)])
+        call([sys.executable, "-I", "-m", "venv", "--without-pip", "--clear", str(env)])
         call([str(python), str(pip / "pip"), *options, "--no-index", "--find-links", str(wheels)])
     else:
-        call([sys.executable, "-m", "venv", "--clear", str(env)])
-        call([str(python), "-m", "pip", *options])
+        call([sys.executable, "-I", "-m", "venv", "--clear", str(env)])
+        call([str(python), "-I", "-m", "pip", *options])
     marker.write_text(hashed(requirements))
     return python
 

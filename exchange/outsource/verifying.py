@@ -5,6 +5,7 @@ from our own record of the pack; each file is copied while it is hashed, and onl
 """
 
 import math
+import os
 import re
 from pathlib import Path
 
@@ -44,6 +45,11 @@ def verify_pack(folder: Path, keys: Path) -> PackManifest:
     for name, entry in sorted(pack.files.items()):
         check_file(folder / name, entry)
     return pack
+
+
+def unread(folder: Path) -> list[str]:
+    """The folders in a packed folder that are no part of the pack and that no check reads."""
+    return [name for name in layout.MADE if os.path.lexists(folder / name)]
 
 
 def stage_returned(context: TrainingContext, folder: Path, target: Path) -> PackManifest:

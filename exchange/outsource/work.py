@@ -21,6 +21,8 @@ from exchange.outsource.questions import ask, read_questions, write_lines
 from models.errors import CleanRoomError, TrainingError, UsageError
 from training.bases.bases import Base
 from training.bases.files import read_facts
+from training.data.curation import Card
+from training.data.curation.card import MACHINE
 from training.fit.fitting import Fit, TrainingProgress, fit_dpo, fit_full, fit_sft
 
 
@@ -46,7 +48,7 @@ def work(folder: Path, base_dir: Path, trained: Path | None) -> None:
     _check_versions((folder / layout.REQUIREMENTS).read_text())
     base = Base(manifest.base, manifest.base_name, base_dir, manifest.role, None, read_facts(base_dir))
     out = folder / "work"
-    data = Path(shutil.copytree(folder / layout.DATA, out / layout.DATA, dirs_exist_ok=True))  # locked beside it
+    data = _copy_data(folder / layout.DATA, out / layout.DATA)
     if trained is None:
         fit = _fit(manifest, data, base, out / "training")
         losses = (out / "training" / layout.LOSSES).read_text()
@@ -61,6 +63,15 @@ def work(folder: Path, base_dir: Path, trained: Path | None) -> None:
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)
     print(f"returned: {target}", flush=True)
+
+
+def _copy_data(packed: Path, copy: Path) -> Path:
+    """A copy of the data, as a lock lies beside it, with a card that names the files that were packed alone."""
+    shutil.copytree(packed, copy, dirs_exist_ok=True)
+    card = Card.model_validate_json((packed / MACHINE).read_bytes())
+    files = {name: digest for name, digest in card.files.items() if (packed / name).is_file()}
+    (copy / MACHINE).write_text(card.model_copy(update={"files": files}).to_json(), encoding="utf-8")
+    return copy
 
 
 def _fit(manifest: PackManifest, data: Path, base: Base, out: Path) -> Fit:
@@ -85,7 +96,7 @@ def _evaluate(manifest: PackManifest, folder: Path, data: Path, base: Base, fit:
         return
     thinking = manifest.recipe.thinking
     if manifest.adapter:
-        answerer = LocalAnswerer(base.path, base.name, fit.adapter_dir, thinking=thinking, bias=fit.class_bias)
+        answerer = LocalAnswerer(base.path, base.name, fit.adapter_dir, thinking=thinking)
     else:
         answerer = LocalAnswerer(fit.adapter_dir, base.name, thinking=thinking)
     write_lines(draft / layout.ANSWERS, ask(answerer, read_questions(folder / layout.QUESTIONS)))
@@ -102,7 +113,7 @@ def _write(manifest: PackManifest, folder: Path, base: Base, fit: Fit, losses: s
     for name in () if manifest.adapter else sorted(manifest.base_files.keys() & OWN):
         shutil.copyfile(base.path / name, what / name)
     _export(base, what, draft / layout.GGUF, adapter=manifest.adapter)
-    stated = fit.model_copy(update={"adapter_dir": Path(what.name)})
+    stated = fit.model_copy(update={"adapter_dir": Path(what.name), "class_bias": None})
     (draft / layout.FIT).write_text(stated.model_dump_json(indent=1) + "\n")
     (draft / layout.LOSSES).write_text(losses)
     shutil.copytree(folder / layout.MANIFEST, draft / layout.MANIFEST)

@@ -1,6 +1,7 @@
 """`cra outsource` from packing to the gate, as its user gives the commands."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from exchange.outsource.work import work
+from models.errors import RegistryError
 from models.evaluation import GateVerdict
 from models.protocols import Stage
 from models.training import TrainingTarget
@@ -43,6 +45,14 @@ def no_campaign(asked: StudentCampaign) -> str:
     raise AssertionError(f"no campaign is due: {asked}")
 
 
+def other_dataset(home: Home) -> Path:
+    """Another dataset of the same target."""
+    folder = Path(shutil.copytree(home.dataset, home.folder / "other"))
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"id": "0" * 64}))
+    return folder
+
+
 def test_a_training_is_packed_verified_accepted_and_gated(home: Home) -> None:
     options = ["--base", "tiny", "--backend", "trl-cpu", "--out", "pack"]
     packed = json.loads(cra(home, "pack", home.dataset, *options, "--json").stdout)
@@ -56,10 +66,19 @@ def test_a_training_is_packed_verified_accepted_and_gated(home: Home) -> None:
     assert (told["kind"], told["pack"], told["job"]) == ("returned", packed["id"], packed["job"])
     shown = cra(home, "accept", folder / "returned").stdout
     assert shown.startswith("scope-v1 ")
-    done = json.loads(cra(home, "accept", folder / "returned", "--sample", "1", "--json").stdout)
-    assert (done["name"], done["agreement"]["rows"], done["agreement"]["questions"]) == ("scope-v1", 1, 1)
+    done = json.loads(cra(home, "accept", folder / "returned", "--sample", "9", "--json").stdout)
+    assert (done["name"], done["agreement"]["rows"], done["agreement"]["questions"]) == ("scope-v1", 2, 3)
+    assert len(set(done["agreement"]["drawn"])) == 5
+    assert cra(home, "accept", folder / "returned", "--sample", "1").returncode == 2
 
     order = TrainOrder(target=TrainingTarget.SCOPE, base="tiny", dataset=home.dataset)
+    with pytest.raises(RegistryError, match="--dataset"):
+        gate_registered(
+            home.context,
+            plain_steps(no_campaign),
+            order.model_copy(update={"dataset": other_dataset(home)}),
+            "scope-v1",
+        )
     report = gate_registered(home.context, plain_steps(no_campaign), order, "scope-v1")
     assert (report.adapter, report.serving) == ("scope-v1", "tiny")
     assert report.verdict in (GateVerdict.INCONCLUSIVE, GateVerdict.REJECT)  # random weights cannot write JSON

@@ -129,6 +129,24 @@ def saved(home: Home, folder: Path, **changes: object) -> Path:
     return folder
 
 
+def configured(folder: Path, **options: object) -> Path:
+    """The same adapter with other options in its configuration."""
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | options))
+    return folder
+
+
+def test_an_older_version_of_its_library_wrote_fewer_keys(home: Home, tmp_path: Path) -> None:
+    packed = home.pack(tmp_path / "pack", format="llamafactory").folder
+    trained = configured(saved(home, tmp_path / "saved"), peft_version="0.11.1", revision=None, inference_mode=False)
+    kept = json.loads((trained / "adapter_config.json").read_text())
+    for key in ("target_parameters", "use_rslora", "trainable_token_indices"):
+        kept.pop(key, None)
+    (trained / "adapter_config.json").write_text(json.dumps(kept))
+    work(packed, packed / "base", trained)
+    assert (packed / "returned" / "adapter" / "adapter_config.json").is_file()
+
+
 def test_what_it_saved_comes_back_by_the_same_door(home: Home, tmp_path: Path) -> None:
     ours = home.pack(tmp_path / "ours").manifest
     packed = home.pack(tmp_path / "pack", format="llamafactory")
@@ -140,7 +158,7 @@ def test_what_it_saved_comes_back_by_the_same_door(home: Home, tmp_path: Path) -
         "adapter_config.json", "adapter_model.safetensors",
     }  # fmt: skip
     done = accept(home.context, returned)
-    assert home.context.registry.verify(done.name).metrics["loss"] == 3.25
+    assert home.context.registry.verify(done.name).metrics["stated_elsewhere"]["loss"] == 3.25
     assert done.job == packed.manifest.job
 
 
@@ -148,6 +166,10 @@ def test_what_another_recipe_gave_is_not_taken(home: Home, tmp_path: Path) -> No
     packed = home.pack(tmp_path / "pack", format="llamafactory").folder
     with pytest.raises(UsageError, match="lora_rank"):
         work(packed, packed / "base", saved(home, tmp_path / "saved", r=2, lora_alpha=8))
+    for option in ({"use_rslora": True}, {"lora_dropout": 0.5}, {"init_lora_weights": "gaussian"}, {"unheard_of": 1}):
+        [key] = option
+        with pytest.raises(UsageError, match=key):
+            work(packed, packed / "base", configured(saved(home, tmp_path / key), **option))
     plain = saved(home, tmp_path / "pickled")
     shutil.move(plain / "adapter_model.safetensors", plain / "adapter_model.bin")
     with pytest.raises(UsageError, match="safetensors"):

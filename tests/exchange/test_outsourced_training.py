@@ -1,5 +1,6 @@
 """A training goes to a machine without network, of which nothing is known but its Python, and comes back."""
 
+import hashlib
 import json
 import shutil
 import signal
@@ -11,6 +12,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 pytest.importorskip("torch")
 
@@ -18,17 +20,22 @@ from evals.sets import latest_set
 from exchange.outsource import layout
 from exchange.outsource.accepting import accept
 from exchange.outsource.requirements import fetch_wheels
-from exchange.outsource.verifying import verify_pack
+from exchange.outsource.verifying import unread, verify_pack
 from exchange.outsource.work import work
 from models.errors import CleanRoomError, InfrastructureError, UsageError
 from models.protocols import Stage
 from models.training import TrainingTarget
 from store.learning.trainings import find_training
-from tests.support.outsource_material import Home, clean_environment, kill_elsewhere, make_home, run_elsewhere
+from store.tables import TrainingPlan, table_of
+from tests.support.outsource_material import FEW, Home, clean_environment, kill_elsewhere, make_home, run_elsewhere
 from tests.support.tiny import ROOT, make_adapter
 from tests.support.wheels import digest, make_wheel
+from training.data.datasets import read_dataset
+from training.fit.job import job_for
 
 pytestmark = pytest.mark.slow
+
+PLANS = table_of(TrainingPlan)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +58,18 @@ def test_the_same_inputs_give_the_same_manifest(home: Home, packed: Path, tmp_pa
     assert (other.manifest.id, other.manifest.job) != (again.manifest.id, again.manifest.job)
     assert other.manifest.job == again.manifest.job
     assert not (other.folder / "base").exists()
+
+
+@pytest.mark.parametrize("form", ["cra", "llamafactory"])
+def test_a_training_elsewhere_is_never_taken_for_one_here(home: Home, tmp_path: Path, form: str) -> None:
+    packed = home.pack(tmp_path / "pack", format=form).manifest
+    here = job_for(read_dataset(home.dataset), home.dataset, home.base, "sft", FEW)
+    assert (packed.recipe, packed.backend) == (here.recipe, here.config["backend"])
+    assert packed.job != here.id
+    with home.context.raw_engine.connect() as connection:
+        rows = connection.execute(select(PLANS.c.id, PLANS.c.config)).all()
+    assert {row.id: row.config["elsewhere"] for row in rows}[packed.job] == form
+    assert here.id not in {row.id for row in rows}
 
 
 def test_what_gold_answers_and_keys_do_not_leave(home: Home, packed: Path) -> None:
@@ -80,6 +99,26 @@ def test_a_changed_pack_is_refused_here_and_there(home: Home, packed: Path, tmp_
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert name in done.stderr
+
+
+def test_code_that_was_planted_in_an_intact_pack_does_not_run(home: Home, packed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(packed, tmp_path / "pack", ignore=shutil.ignore_patterns("env", "work", "returned")))
+    python, ran = folder / "env" / "bin" / "python", tmp_path / "ran"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    python.chmod(0o755)
+    (folder / "env" / ".built").write_text(hashlib.sha256((folder / layout.REQUIREMENTS).read_bytes()).hexdigest())
+    verify_pack(folder, home.context.registry.keys)
+    assert unread(folder) == ["env"]
+    done = subprocess.run([sys.executable, "-I", folder / "run.py"], capture_output=True, text=True, check=False)
+    assert (done.returncode, ran.exists()) == (1, False)
+    assert "env/ is there already" in done.stderr
+    shutil.rmtree(folder / "env")
+    (folder / "hashlib.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    argv = [sys.executable, "-I", folder / "run.py", "--dry-run"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, ran.exists()) == (1, False)
+    assert "hashlib.py is not in the manifest" in done.stderr
 
 
 def test_a_training_comes_back_from_a_machine_without_network(home: Home, packed: Path) -> None:
@@ -156,6 +195,23 @@ def test_rules_refuse_before_anything_is_packed(home: Home, tmp_path: Path) -> N
     with pytest.raises(UsageError, match="--out"):
         home.pack(tmp_path / "full")
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+@pytest.mark.parametrize("license", [None, "CC-BY-NC-4.0"])
+def test_data_that_may_not_be_handed_on_stays(tmp_path: Path, license: str | None) -> None:
+    home = make_home(tmp_path / "home", license=license)
+    with pytest.raises(UsageError, match="--accept-licence"):
+        home.pack(tmp_path / "pack")
+    assert not (tmp_path / "pack").exists()
+    packed = home.pack(tmp_path / "pack", accept_licence=True)
+    [(name, count)] = read_dataset(home.dataset).licenses.items()
+    assert any(name in note and str(count) in note for note in packed.notes)
+
+
+def test_files_of_other_methods_stay(home: Home, packed: Path) -> None:
+    card = read_dataset(home.dataset)
+    assert {"sft.jsonl", "dpo.jsonl"} <= card.files.keys()
+    assert {path.name for path in (packed / "data").iterdir()} == {"card.json", "sft.jsonl"}
 
 
 def test_only_wheels_with_the_locks_hashes_are_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

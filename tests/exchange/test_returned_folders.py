@@ -204,6 +204,23 @@ def other_gguf(folder: Path) -> None:
     put(folder / layout.GGUF, (folder / layout.GGUF).stat().st_size - 4, struct.pack("<f", 1.0))
 
 
+DEEP = "[" * 100_000
+
+
+def headed(folder: Path, text: str) -> None:
+    (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(text)) + text.encode())
+
+
+def tensor_of(folder: Path, **changes: object) -> None:
+    """Change what a header says of its first tensor."""
+    content = (folder / WEIGHTS).read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    entries = json.loads(content[8 : 8 + length])
+    name = next(each for each in entries if each != "__metadata__")
+    text = json.dumps(entries | {name: entries[name] | changes})
+    (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(text)) + text.encode() + content[8 + length :])
+
+
 def better_losses(folder: Path) -> None:
     rows = [json.loads(line) for line in (folder / layout.PROBES).read_text().splitlines()]
     (folder / layout.PROBES).write_text("".join(json.dumps(row | {"loss": 0.5}) + "\n" for row in rows))
@@ -231,6 +248,27 @@ def no_losses(folder: Path) -> None:
         (lambda folder: edit_json(folder / layout.FIT, seconds=-1.0), "fit.json"),
         (lambda folder: edit_json(folder / layout.FIT, cost=1), "fit.json"),
         (lambda folder: (folder / layout.LOSSES).write_text('{"step": 1, "loss": NaN}\n'), "losses.jsonl"),
+        (lambda folder: (folder / layout.LOSSES).write_text(f'{{"step": 1{"0" * 400}}}\n'), "losses.jsonl"),
+        (lambda folder: (folder / layout.LOSSES).write_text(DEEP), "losses.jsonl"),
+        (lambda folder: (folder / layout.FIT).write_text(DEEP), "fit.json"),
+        (lambda folder: (folder / CONFIG).write_text(DEEP), "adapter_config.json"),
+        (lambda folder: headed(folder, DEEP), "header"),
+        (lambda folder: headed(folder, '{"__metadata__":' + DEEP), "header"),
+        (lambda folder: tensor_of(folder, dtype=[]), "header"),
+        (lambda folder: tensor_of(folder, shape=[-1, -4]), "header"),
+        (lambda folder: tensor_of(folder, shape=["4", 4]), "header"),
+        (lambda folder: tensor_of(folder, data_offsets=[0.0, 4.0]), "header"),
+        (lambda folder: edit_json(folder / layout.FIT, steps=10**30), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, steps=3, best_step=3), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, rows=10**6), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, tokens=10**15), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, micro_batch=-1), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, losses=[-3.0]), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, changed=float("nan")), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, margins={"\x1b[2J": {"mean": 1.0}}), "fit.json"),
+        (lambda folder: edit_json(folder / layout.FIT, too_long_by_stage={"\x1b[2J": 1}), "fit.json"),
+        (lambda folder: (folder / layout.LOSSES).write_text('{"step": 1, "loss": -1.0}\n'), "losses.jsonl"),
+        (lambda folder: (folder / layout.LOSSES).write_text('{"step": 1, "\\u001b[2J": 1.0}\n'), "losses.jsonl"),
     ],
 )
 def test_a_folder_with_right_hashes_and_other_content_is_refused(

@@ -39,10 +39,10 @@ class Home:
         return pack(self.context, PackOrder(**(order | changes)))  # type: ignore[arg-type]
 
 
-def make_home(folder: Path, target: TrainingTarget = TrainingTarget.SCOPE) -> Home:
+def make_home(folder: Path, target: TrainingTarget = TrainingTarget.SCOPE, license: str | None = "MIT") -> Home:
     """Gold runs, a base, a frozen set and a dataset."""
     world = World(folder / "data")
-    varied_gold_runs(world, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
+    varied_gold_runs(world, *(Repository(name, license=license) for name in ("alpha", "beta", "gamma", "hidden")))
     base = add_base(world.curated, world.folder, make_tiny_base(folder / "tiny"), "tiny")
     freeze(world.curated, world.raw.engine, build_set(world.raw.engine, target, ["hidden"], limit=3))
     request = world.request(target).model_copy(update={"data_dir": str(world.folder)})

@@ -10,6 +10,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
+from safetensors.torch import load_file, save_file
+
 from exchange.outsource.agreement import LOSS_BOUND
 from exchange.outsource.probes import losses_of, open_trained, probe_rows
 from models.errors import RegistryError, TrainingError
@@ -65,6 +68,8 @@ def test_other_weights_are_accepted(base: Base, tuned: Path) -> None:
         (lambda folder: edit(folder / "config.json", auto_map={"AutoModel": "code.Model"}), "auto_map"),
         (lambda folder: edit(folder / "config.json", dtype="os.system"), "dtype"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json"),
+        (lambda folder: (folder / "config.json").write_text("[" * 100_000), "recursion"),
+        (lambda folder: (folder / INDEX).write_text("[" * 100_000), "recursion"),
         (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json"),
         (lambda folder: (folder / "chat_template.jinja").write_text("{{ x }}"), "chat_template.jinja"),
         (lambda folder: (folder / INDEX).write_text('{"weight_map": {"a": "../../etc"}}'), INDEX),
@@ -85,6 +90,25 @@ def test_a_base_of_other_shapes_or_as_it_was_is_refused(base: Base, tuned: Path,
     shutil.copy(smaller / WEIGHTS, tuned / WEIGHTS)
     with pytest.raises(RegistryError, match="shape"):
         check_returned_base(tuned, base)
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("given", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_the_same_weights_in_another_type_are_not_trained(
+    base: Base, tuned: Path, tmp_path: Path, stored: torch.dtype, given: torch.dtype
+) -> None:
+    own = Path(shutil.copytree(base.path, tmp_path / "own"))
+    weights = {name: tensor.to(stored) for name, tensor in load_file(base.path / WEIGHTS).items()}
+    save_file(weights, own / WEIGHTS, {"format": "pt"})
+    here = base._replace(path=own)
+    save_file({name: tensor.to(given) for name, tensor in weights.items()}, tuned / WEIGHTS, {"format": "pt"})
+    with pytest.raises(RegistryError, match="F64" if given is torch.float64 else "nothing was trained"):
+        check_returned_base(tuned, here)
+    name = min(weights)
+    weights[name] = weights[name] + 0.5
+    save_file({name: tensor.to(given) for name, tensor in weights.items()}, tuned / WEIGHTS, {"format": "pt"})
+    if given is not torch.float64:
+        check_returned_base(tuned, here)
 
 
 def test_gguf_files_of_the_same_weights_are_the_same(base: Base, tuned: Path, tmp_path: Path) -> None:

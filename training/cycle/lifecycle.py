@@ -30,7 +30,7 @@ from training.cycle.control import run_control, with_control
 from training.cycle.evaluation import evaluate, evaluation_ids
 from training.cycle.orders import Prepared, TrainingInputs, TrainOrder, TrainReport
 from training.cycle.promotion import settle
-from training.cycle.rules import check_training
+from training.cycle.rules import check_training, check_training_data
 from training.cycle.steps import TrainingSteps
 from training.cycle.student_runs import whole_runs
 from training.data.curation import Card
@@ -73,6 +73,12 @@ def gate_registered(context: TrainingContext, steps: TrainingSteps, order: Train
     if trained is None:
         raise RegistryError(f"the training of {adapter.name} is not on record, so it cannot be gated; train again")
     found = find_inputs(context, order)
+    if found.card.id != adapter.dataset_id:
+        raise RegistryError(
+            f"{adapter.name} was trained on dataset {adapter.dataset_id[:12]}, and {found.dataset} holds "
+            f"{found.card.id[:12]}; give that of its training with --dataset"
+        )
+    check_training_data(context, found.dataset, found.card, found.evaluation_set)
     champion, baseline = _champion(context, steps, order, found)
     challenger = evaluate(context, steps, found.evaluation_set, found.base, adapter)
     prepared = Prepared(order, found, trained, adapter, champion, baseline, challenger, ())

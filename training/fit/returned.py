@@ -28,9 +28,10 @@ _MAY_DIFFER: dict[str, Callable[[object], bool]] = {
     "use_cache": lambda value: value in (True, False, None),
 }
 """Keys of a model's configuration that change no answer, of storage and of the library, and what they may say."""
-_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-_KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-_PIECE = 1 << 24
+_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+_KINDS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_PIECE = 1 << 23
+"""Numbers that are compared at a time."""
 
 
 def adapter_config(recipe: Recipe, base_name: str) -> dict[str, Any]:
@@ -99,8 +100,8 @@ def write_gguf(base_dir: Path, trained: Path, out: Path, *, adapter: bool) -> Pa
 def _check_config(folder: Path, base: Base) -> None:
     try:
         found, own = read_json(folder / _BASE_CONFIG), read_json(base.path / _BASE_CONFIG)
-    except UsageError as error:
-        raise RegistryError(str(error)) from error
+    except (UsageError, RecursionError) as error:
+        raise RegistryError(f"{folder}: {error}") from error
     for key in sorted(found.keys() | own.keys()):
         if found.get(key) != own.get(key) and not (key in _MAY_DIFFER and _MAY_DIFFER[key](found.get(key))):
             there, here = _shown(found.get(key)), _shown(own.get(key))
@@ -118,24 +119,55 @@ def _tensors(folder: Path) -> dict[str, tuple[Path, Tensor]]:
 
 
 def _check_values(file: Path, name: str, tensor: Tensor, own: tuple[Path, Tensor]) -> bool:
-    """Whether a tensor differs from the base's own. Raises RegistryError if a value is not finite, or bytes lack."""
+    """Whether a tensor says other numbers than the base's own, and not the same ones stored in another type. Raises
+    RegistryError if a value is not finite, or bytes lack."""
     import numpy as np
 
-    if tensor.dtype not in _BYTES or tensor.end - tensor.start != math.prod(tensor.shape) * _BYTES[tensor.dtype]:
-        raise RegistryError(f"{file}: tensor {name} is {tensor.dtype} of {tensor.end - tensor.start} bytes")
+    _check_size(file, name, tensor)
     own_file, own_tensor = own
-    moved = own_tensor.dtype != tensor.dtype
+    _check_size(own_file, name, own_tensor)
+    moved = False
     with file.open("rb") as stream, own_file.open("rb") as reference:
         stream.seek(tensor.start)
         reference.seek(own_tensor.start)
-        for at in range(tensor.start, tensor.end, _PIECE):
-            content = stream.read(min(_PIECE, tensor.end - at))
-            values = np.frombuffer(content, dtype=_KINDS[tensor.dtype])
-            finite = (values & 0x7F80) != 0x7F80 if tensor.dtype == "BF16" else np.isfinite(values)
-            if not bool(np.all(finite)):
+        for at in range(0, math.prod(tensor.shape), _PIECE):
+            count = min(_PIECE, math.prod(tensor.shape) - at)
+            found = _numbers(stream.read(count * _BYTES[tensor.dtype]), tensor.dtype)
+            if not bool(np.all(np.isfinite(found))):
                 raise RegistryError(f"{file}: tensor {name} holds NaN or infinite values")
-            moved = moved or content != reference.read(len(content))
+            before = _numbers(reference.read(count * _BYTES[own_tensor.dtype]), own_tensor.dtype)
+            moved = moved or _differ(found, tensor.dtype, before, own_tensor.dtype)
     return moved
+
+
+def _check_size(file: Path, name: str, tensor: Tensor) -> None:
+    if tensor.dtype not in _BYTES or tensor.end - tensor.start != math.prod(tensor.shape) * _BYTES[tensor.dtype]:
+        raise RegistryError(f"{file}: tensor {name} is {tensor.dtype} of {tensor.end - tensor.start} bytes")
+
+
+def _numbers(content: bytes, dtype: str) -> Any:
+    """Numbers of a type in float32, which holds all of them."""
+    import numpy as np
+
+    values = np.frombuffer(content, dtype=_KINDS[dtype])
+    return (values.astype("<u4") << 16).view("<f4") if dtype == "BF16" else values.astype("<f4")
+
+
+def _rounded(values: Any, dtype: str) -> Any:
+    """Numbers in float32 as a type would store them, ties to even."""
+    import numpy as np
+
+    if dtype == "BF16":
+        bits = values.view("<u4")
+        return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype("<u4").view("<f4")
+    with np.errstate(over="ignore"):
+        return values.astype(_KINDS[dtype]).astype("<f4")
+
+
+def _differ(found: Any, found_dtype: str, own: Any, own_dtype: str) -> bool:
+    """Whether a number differs from the base's own in the base's type, and is not the base's own in its own type."""
+    as_own = _rounded(found, own_dtype) != own
+    return bool((as_own & (found != _rounded(own, found_dtype))).any())
 
 
 def _check_index(folder: Path, tensors: dict[str, tuple[Path, Tensor]]) -> None:
@@ -144,8 +176,8 @@ def _check_index(folder: Path, tensors: dict[str, tuple[Path, Tensor]]) -> None:
         return
     try:
         places = read_json(folder / INDEX).get("weight_map")
-    except UsageError as error:
-        raise RegistryError(str(error)) from error
+    except (UsageError, RecursionError) as error:
+        raise RegistryError(f"{folder}: {error}") from error
     if places != {name: file.name for name, (file, _) in tensors.items()}:
         raise RegistryError(f"{folder / INDEX}: not where the weights are; export the base again")
 

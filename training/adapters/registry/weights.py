@@ -15,6 +15,8 @@ from training.bases.files import hash_file, hash_files
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 FILES = (CONFIG, WEIGHTS)
 MAX_RANK = 512
+_MOST = 1 << 48
+"""The largest size or place in a header."""
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _PREFIX = "base_model.model."
 _REFUSED = (
@@ -60,7 +62,7 @@ def check_adapter(directory: Path, base: Base) -> None:
 def _config(file: Path, base: Base) -> dict[str, Any]:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RegistryError(f"{file}: not readable as JSON ({error}); a PEFT adapter needs it") from error
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise RegistryError(f"{file}: peft_type is not LORA; only LoRA adapters are served")
@@ -95,13 +97,10 @@ def header(file: Path) -> dict[str, Tensor]:
             entries = json.loads(stream.read(length))
         entries.pop("__metadata__", None)
         begin = 8 + length
-        found = {
-            name: Tensor(e["dtype"], tuple(e["shape"]), begin + e["data_offsets"][0], begin + e["data_offsets"][1])
-            for name, e in entries.items()
-        }
+        found = {name: _tensor(entry, begin) for name, entry in entries.items()}
     except OSError as error:
         raise RegistryError(f"{file}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RegistryError(f"{file}: its safetensors header cannot be read ({error})") from error
     at = 8 + length
     for name, tensor in sorted(found.items(), key=lambda entry: (entry[1].start, entry[1].end)):
@@ -111,6 +110,17 @@ def header(file: Path) -> dict[str, Tensor]:
     if at != size:
         raise RegistryError(f"{file}: {size} bytes long, but its header says {at}; it is truncated or altered")
     return found
+
+
+def _tensor(entry: dict[str, Any], begin: int) -> Tensor:
+    """A tensor of a header whose numbers begin at byte `begin`. Raises KeyError, TypeError, ValueError for none."""
+    dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    numbers = [*shape, start, end]
+    if not isinstance(dtype, str) or not isinstance(shape, list):
+        raise TypeError("a type is a name, and a shape a list")
+    if not all(type(each) is int and 0 <= each <= _MOST for each in numbers):
+        raise ValueError("sizes and places are whole numbers from 0")
+    return Tensor(dtype, tuple(shape), begin + start, begin + end)
 
 
 def _base_shapes(base: Base) -> dict[str, tuple[int, ...]]:
