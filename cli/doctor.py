@@ -3,11 +3,12 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import typer
 from rich.text import Text
 
+from cli.doctor_trainers import trainers, vllm
+from cli.findings import Finding, Verdict
 from cli.local_engine import NAMED
 from cli.options import JsonOption
 from cli.output import errors, print_json, printable, table
@@ -16,25 +17,15 @@ from cli.status import LEAST_FREE
 from host.process import run
 from host.settings import load_settings
 from models.errors import CleanRoomError
-from models.plans import Frozen
 from models.settings import Settings
 from store.upkeep import MOST_SKEW
 
-Verdict = Literal["ok", "warning", "failed"]
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
-class Finding(Frozen):
-    """What was found of one thing, and what to do about it if it is not ok."""
-
-    what: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
-
-
 def doctor(as_json: JsonOption = False) -> None:
-    """Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, databases, server, disk, clock.
+    """Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, trainers, vLLM,
+    databases, server, disk, clock.
 
     Each configured model is asked one short question, at the price of a few tokens. Exits with 1 if a check failed;
     a warning is no failure.
@@ -197,6 +188,8 @@ _CHECKS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
     "uv": _uv,
     "interpreters": _interpreters,
     "models": _models,
+    "trainers": trainers,
+    "vllm": vllm,
     "corpus": _corpus,
     "databases": _databases,
     "server": _server,

@@ -9,6 +9,7 @@ from cli.options import JsonOption
 from cli.output import console, counted, print_json, waiting
 from host.settings import load_settings
 from models.targets import Role
+from training.fit.recipe import TrainingBackend
 
 app = typer.Typer(
     help="Train on another machine: pack a folder, verify it, accept what comes back.", no_args_is_help=True
@@ -30,7 +31,8 @@ def pack(
         Literal["sft", "dpo", "full"], typer.Option("--method", help="sft or dpo: an adapter; full: the whole base.")
     ] = "sft",
     backend: Annotated[
-        Literal["trl-gpu", "trl-cpu"], typer.Option("--backend", help="What trains there: with a GPU or without.")
+        TrainingBackend,
+        typer.Option("--backend", help="What trains there; trl-cpu needs no GPU."),
     ] = "trl-gpu",
     role: Annotated[
         Role | None, typer.Option("--role", help="Whose base comes of a full fine-tune; the base's own if left out.")

@@ -10,8 +10,8 @@ from models.plans import Frozen
 class ServingSettings(Frozen):
     """How a base and its adapters are served."""
 
-    python: str = Field("", description="python of an environment with vLLM; empty: `uv tool run` gets `package`")
-    package: str = Field("vllm>=0.30", description="what `uv tool run` gets where `python` is empty")
+    python: str = Field("", description="python of an environment with vLLM; empty: that of environments/vllm if made")
+    package: str = Field("vllm>=0.30", description="what `uv tool run` gets where there is no environment with vLLM")
     max_loras: int = Field(8, ge=1, description="adapters in one batch at most; each takes memory of the accelerator")
     max_cpu_loras: int = Field(16, ge=1, description="adapters kept in main memory; others are reloaded on request")
     window: int | None = Field(None, ge=256, description="context window in tokens; unset: the base's own")

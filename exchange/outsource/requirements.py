@@ -4,32 +4,27 @@ import shutil
 import sys
 from pathlib import Path
 
-import models
+from host.checkout import LOCK, ROOT
 from host.process import CommandFailed, run
 from models.errors import InfrastructureError, UsageError
+from training.fit.installed import EXTRAS
 from training.fit.recipe import TrainingBackend
 
-ROOT = Path(models.__file__).resolve().parents[1]
-"""The checkout, or the folder that this program was installed into."""
 ROOMS = ("models", "host", "store", "llm", "repos", "agent", "runtime", "harness", "evals", "training")
 """The rooms whose code a training needs, all of each."""
 _ALSO = ("exchange/__init__.py", "exchange/outsource")
 _CODE = (".py",)
 _TEMPLATES = "agent/prompts/"
 """Folder whose templates leave with the code, as they are read when it is imported."""
-_EXTRAS: dict[TrainingBackend, tuple[str, ...]] = {"trl-cpu": ("train",), "trl-gpu": ("train", "cuda")}
 _UNUSED = ("prefect", "uv")
 """Requirements that no training imports."""
 
 
 def export_requirements(backend: TrainingBackend, root: Path = ROOT) -> str:
-    """The pinned requirements of a back end, with the hashes of their files. Raises UsageError without a lock, or for
-    a back end that it does not hold."""
-    if backend not in _EXTRAS:
-        raise UsageError(f"--backend {backend}: not in the lock; give one of {', '.join(sorted(_EXTRAS))}")
-    if not (root / "uv.lock").is_file():
-        raise UsageError(f"{root} has no uv.lock; run `cra outsource pack` from a checkout of the project")
-    options = [part for extra in _EXTRAS[backend] for part in ("--extra", extra)]
+    """The pinned requirements of a back end, with the hashes of their files. Raises UsageError without a lock."""
+    if not (root / LOCK).is_file():
+        raise UsageError(f"{root} has no {LOCK}; run `cra outsource pack` from a checkout of the project")
+    options = [part for extra in EXTRAS[backend] for part in ("--extra", extra)]
     options += [part for name in _UNUSED for part in ("--prune", name)]
     exported = run(
         ["uv", "export", "--frozen", "--offline", "--quiet", "--no-dev", "--no-emit-project", "--no-header",

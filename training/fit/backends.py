@@ -5,6 +5,7 @@ from typing import Any
 
 from models.errors import TrainingError
 from training.bases.bases import Base
+from training.fit.installed import install_command
 from training.fit.recipe import Recipe, TrainingBackend
 
 
@@ -14,7 +15,7 @@ def choose_backend(wanted: str = "auto") -> TrainingBackend:
     Raises TrainingError if training is not installed, or the selected back end cannot run here.
     """
     if any(find_spec(name) is None for name in ("torch", "trl", "peft")):
-        raise TrainingError("training is not installed: run `uv sync --inexact --extra train`")
+        raise TrainingError(f"training is not installed: run `{install_command('trl-cpu')}`")
     import torch
 
     gpu = torch.cuda.is_available()
@@ -29,9 +30,9 @@ def choose_backend(wanted: str = "auto") -> TrainingBackend:
     if chosen != "trl-cpu" and not gpu:
         raise TrainingError(f"training.backend {chosen} needs a GPU and there is none; set it to auto or trl-cpu")
     if chosen == "unsloth-gpu" and not unsloth:
-        raise TrainingError("training.backend unsloth-gpu: unsloth is not installed; install it or set auto")
+        raise TrainingError(f"training.backend {chosen}: not installed; run `{install_command(chosen)}`, or set auto")
     if chosen == "trl-gpu" and find_spec("bitsandbytes") is None:
-        raise TrainingError("training on a GPU needs bitsandbytes: run `uv sync --inexact --extra train --extra cuda`")
+        raise TrainingError(f"training on a GPU needs bitsandbytes: run `{install_command('trl-gpu')}`")
     return chosen
 
 
