@@ -9,7 +9,7 @@ from host.process import CommandFailed, run
 from llm.serving.environments import environments, probe_environment
 from models.errors import ServingError
 from models.settings import Settings
-from training.fit.installed import NEEDED, install_command, installed
+from training.fit.installed import NEEDED, install_command, installed, needs_newer_trl
 from training.fit.recipe import TrainingBackend
 
 _SHOWN = ("torch", "transformers", "trl", "peft", "bitsandbytes", "unsloth")
@@ -33,6 +33,8 @@ def _trainer(backend: TrainingBackend, bad: Verdict) -> Finding:
     if found.unlocked:
         others = ", ".join(f"{name} {found.versions[name]}" for name in found.unlocked)
         return Finding(what=what, verdict="warning", found=f"other versions than in uv.lock: {others}", remedy=command)
+    if backend == "trl-cpu" and (older := needs_newer_trl()):
+        return Finding(what=what, verdict=bad, found=f"trl {older} trains on a GPU only", remedy=command)
     if backend == "trl-cpu":
         return Finding(what=what, verdict="ok", found=versions)
     try:

@@ -93,16 +93,13 @@ def pack(
 @app.command()
 def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Check a folder's signature and every file, and that nothing else is in it. Ends at the first fault."""
-    import tempfile
-
-    from exchange.outsource.verifying import is_returned, stage_returned, unread, verify_pack
+    from exchange.outsource.verifying import is_returned, unread, verify_pack, verify_returned
     from training.cycle.context import open_context
 
     context = open_context(load_settings())
     with waiting(f"reading {folder}"):
         if is_returned(folder):
-            with tempfile.TemporaryDirectory(prefix="cra-verify-") as copies:
-                manifest, kind = stage_returned(context, folder, Path(copies)), "returned"
+            manifest, kind = verify_returned(context, folder), "returned"
         else:
             manifest, kind = verify_pack(folder, context.registry.keys), "packed"
     left_out = unread(folder) if kind == "packed" else []

@@ -93,11 +93,14 @@ def _kept(
         known = store_training(context.raw_engine, done, (place / layout.LOSSES).read_text())
     if known.result != result:
         raise UsageError(
-            f"this training is on record with other weights ({known.result[:12]}, in {known.path}); "
-            "pack again with another training.seed"
+            f"training {pack.job[:12]} is on record with weights {known.result[:12]} (in {known.path}), and weights "
+            f"{result[:12]} came back; pack again with another training.seed"
         )
-    if _result(pack, known.path) != known.result:
-        raise UsageError(f"{known.path} was altered since it was accepted; restore it from a copy, or pack again")
+    if (found := _result(pack, known.path)) != known.result:
+        raise UsageError(
+            f"{known.path} was altered since it was accepted: its hash is {found[:12]}, and {known.result[:12]} is on "
+            "record; restore it from a copy, or pack again"
+        )
     return known
 
 

@@ -65,7 +65,8 @@ def check_agreement(
         return found
     frozen = next((each for each in all_sets(context.curated) if each.id == pack.evaluation_set), None)
     if frozen is None:
-        raise EvaluationError(f"the evaluation set {pack.evaluation_set[:12]} of the pack is not frozen here")
+        asked = f"evaluation set {pack.evaluation_set[:12]}"
+        raise EvaluationError(f"{asked} of the pack is not frozen here; accept it where it was packed")
     return _check_answers(found, pack, frozen, base, fit, staged, sample)
 
 
@@ -73,7 +74,10 @@ def _check_losses(pack: PackManifest, base: Base, fit: Fit, staged: Path, datase
     stated = {probe.id: probe.loss for probe in read_probes(staged / layout.PROBES)}
     rows = probe_rows(dataset, base.path, pack.recipe)
     if stated.keys() != {row.id for row in rows}:
-        raise EvaluationError(f"{layout.PROBES}: not the losses of the {len(rows)} rows to probe; evaluate again")
+        raise EvaluationError(
+            f"{layout.PROBES} has losses of {len(stated)} rows, not of just the {len(rows)} to probe; let run.py "
+            "evaluate again"
+        )
     chosen = draw(rows, sample)
     model = open_trained(base.path, fit.adapter_dir, adapter=pack.adapter)
     worst = 0.0
@@ -82,7 +86,7 @@ def _check_losses(pack: PackManifest, base: Base, fit: Fit, staged: Path, datase
         if difference > LOSS_BOUND:
             raise EvaluationError(
                 f"row {probe.id[:12]} has a loss of {probe.loss:.4f} here, and {stated[probe.id]:.4f} came back "
-                f"(at most {LOSS_BOUND} apart): these are not the weights that were measured"
+                f"(at most {LOSS_BOUND} apart): these are not the weights that were measured; train again"
             )
         worst = max(worst, difference)
     return Agreement(rows=len(chosen), loss=round(worst, 6), drawn=tuple(row.id for row in chosen))
@@ -94,7 +98,8 @@ def _check_answers(
     answers = read_answers(staged / layout.ANSWERS)
     if sorted(answer.id for answer in answers) != sorted(map(question_id, frozen.items)):
         raise EvaluationError(
-            f"{layout.ANSWERS}: not one answer to each of {len(frozen.items)} questions; evaluate again"
+            f"{layout.ANSWERS} has {len(answers)} answers, not one to each of {len(frozen.items)} questions; let "
+            "run.py evaluate again"
         )
     given = scores_of(frozen, answers)
     again = scores_of(frozen, _asked_again(pack, frozen, base, fit, sample))
@@ -102,7 +107,8 @@ def _check_answers(
     if len(differing) > (most := may_differ(len(again))):
         raise EvaluationError(
             f"{len(differing)} of {len(again)} questions have other scores here than by the answers that came back (at "
-            f"most {most} may, first {differing[0][:12]}): these are not the answers of these weights"
+            f"most {most} may, first {differing[0][:12]}): these are not the answers of these weights; let run.py "
+            "evaluate again"
         )
     return found.model_copy(
         update={

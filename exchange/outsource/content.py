@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from exchange.outsource import layout
-from exchange.outsource.layout import PackManifest
+from exchange.outsource.layout import PackManifest, first_fault
 from exchange.outsource.probes import open_trained
 from models.errors import UsageError
 from training.bases.bases import Base
@@ -50,9 +50,12 @@ def _read_fit(pack: PackManifest, card: Card, file: Path) -> Fit:
     try:
         fit = Fit.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        raise UsageError(f"{file.name} is no result of a training; let run.py write it again") from error
+        raise UsageError(
+            f"{file.name} is no result of a training ({first_fault(error)}); let run.py write it again"
+        ) from error
     if fit.backend != pack.backend or fit.overrides != pack.overrides:
-        raise UsageError(f"{file.name}: trained by back end {fit.backend}, and the pack asks for {pack.backend}")
+        found, asked = (f"{each.backend} with {len(each.overrides)} overrides" for each in (fit, pack))
+        raise UsageError(f"{file.name}: trained by {found}, and the pack asks for {asked}; train by the recipe")
     numbers = [fit.seconds, *fit.losses, *(loss for _, loss in fit.eval_losses)]
     numbers += [value for kind in fit.margins.values() for value in kind.values()]
     counts = [fit.steps, fit.best_step, fit.tokens, fit.rows, fit.too_long, fit.micro_batch]
@@ -60,10 +63,12 @@ def _read_fit(pack: PackManifest, card: Card, file: Path) -> Fit:
     measured = [fit.changed, *(each for of in fit.objectives.values() for each in of.model_dump().values())]
     named = {*fit.too_long_by_stage, *fit.margins, *(name for kind in fit.margins.values() for name in kind)}
     losses = [*fit.losses, *(loss for _, loss in fit.eval_losses), *(each for each in measured if each is not None)]
-    if not all(map(_NAME.fullmatch, named)):
-        raise UsageError(f"{file.name}: a name of a figure in it is none of ours; let run.py write it again")
-    if not all(map(_sound, [*numbers, *counts, *measured])) or min(*counts, *losses, fit.seconds) < 0:
-        raise UsageError(f"{file.name} holds figures that no training has (NaN, infinite or negative)")
+    if strange := [name for name in sorted(named) if not _NAME.fullmatch(name)]:
+        raise UsageError(f"{file.name}: {strange[0][:80]!a} is no name of a figure; let run.py write it again")
+    bad = [each for each in (*numbers, *counts, *measured) if not _sound(each)]
+    bad += [each for each in (*counts, *losses, fit.seconds) if each < 0]
+    if bad:
+        raise UsageError(f"{file.name}: no training has the figure {bad[0]}; let run.py write it again")
     rows = sum(card.examples.values())
     steps = pack.recipe.max_steps or max(1, pack.recipe.epochs * rows)
     if max(fit.steps, fit.best_step) > steps or max(fit.rows, fit.too_long) > rows:

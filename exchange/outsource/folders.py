@@ -24,7 +24,7 @@ def plain_files(folder: Path, leave_out: tuple[str, ...] = ()) -> set[str]:
     try:
         for each in walk(folder):
             if each.path is None:
-                raise UsageError(f"{folder}: paths in it are too long; this is not what was packed")
+                raise UsageError(f"{folder}: paths in it are too long to be what was packed; copy the folder again")
             if each.path.startswith(tuple(f"{name}/" for name in leave_out)):
                 continue
             for entry in each.entries:
@@ -34,7 +34,7 @@ def plain_files(folder: Path, leave_out: tuple[str, ...] = ()) -> set[str]:
                 elif not stat.S_ISDIR(mode):
                     raise UsageError(f"{folder}: {path!a} is a link or a device, no plain file; remove it")
             if len(found) > _FILES:
-                raise UsageError(f"{folder}: more than {_FILES} files; this is not what was packed")
+                raise UsageError(f"{folder}: more than {_FILES} files, more than were packed; copy the folder again")
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {error.strerror}; give a folder that can") from error
     return found
@@ -52,7 +52,7 @@ def read_manifest_file(file: Path) -> bytes:
     """The bytes of a manifest. Raises UsageError if there is none, or it is larger than one can be."""
     content = read_regular(file, _MANIFEST_BYTES)
     if content is None:
-        raise UsageError(f"{file} is missing, a link, or larger than a manifest; copy the folder again")
+        raise UsageError(f"{file} is missing, a link, or over {_MANIFEST_BYTES} bytes; copy the folder again")
     return content
 
 
@@ -66,13 +66,14 @@ def check_file(source: Path, entry: FileEntry, copy_to: Path | None = None) -> N
             os.fdopen(os.open(source, flags), "rb") as stream,
             copy_to.open("xb") if copy_to is not None else nullcontext() as copy,
         ):
-            if os.fstat(stream.fileno()).st_size != entry.bytes:
-                raise UsageError(f"{source}: not {entry.bytes} bytes long, as its manifest says; copy the folder again")
+            if (size := os.fstat(stream.fileno()).st_size) != entry.bytes:
+                raise UsageError(f"{source}: {size} bytes, and its manifest says {entry.bytes}; copy the folder again")
             digest = _transfer(stream, copy, entry.bytes)
     except OSError as error:
         raise UsageError(f"{source} cannot be copied: {error.strerror}; free some space and try again") from error
     if digest != entry.sha256:
-        raise UsageError(f"{source} was altered: its hash is not that of its manifest; copy the folder again")
+        hashes = f"its hash is {digest[:12]}, and its manifest says {entry.sha256[:12]}"
+        raise UsageError(f"{source} was altered: {hashes}; copy the folder again")
 
 
 def _transfer(stream: BinaryIO, copy: BinaryIO | None, most: int) -> str:

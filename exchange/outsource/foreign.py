@@ -62,7 +62,9 @@ def _take_adapter(manifest: PackManifest, base: Base, trained: Path, target: Pat
             value = sorted(value, key=str)
         if value != asked and (value or asked):
             name = _NAMES.get(key, key)
-            raise UsageError(f"{trained / CONFIG}: {key} is {value!a}, and the pack asks for {name} = {asked!a}")
+            raise UsageError(
+                f"{trained / CONFIG}: {key} is {value!a}, and the pack asks for {name} = {asked!a}; train so"
+            )
     if not (trained / WEIGHTS).is_file():
         raise UsageError(f"{trained} has no {WEIGHTS}; save the adapter as safetensors")
     shutil.copyfile(trained / WEIGHTS, target / WEIGHTS)

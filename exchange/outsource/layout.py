@@ -116,7 +116,9 @@ def read_manifest(content: bytes, kind: type[M], name: str) -> M:
     try:
         found = kind.model_validate_json(content)
     except ValidationError as error:
-        raise UsageError(f"{name} cannot be read as a manifest ({_first(error)}); copy the folder again") from error
+        raise UsageError(
+            f"{name} cannot be read as a manifest ({first_fault(error)}); copy the folder again"
+        ) from error
     if spelled(found).encode() != content or (isinstance(found, ReturnManifest) and found.sealed() != found):
         raise UsageError(f"{name} was altered after it was written; copy the folder again")
     return found
@@ -147,7 +149,7 @@ def plain_path(path: str) -> bool:
     )
 
 
-def _first(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
     """The first fault, on one line, without the value."""
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, fault['loc'])) or 'text'}: {fault['msg']}"

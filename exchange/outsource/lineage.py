@@ -59,6 +59,9 @@ def find_lineage(context: TrainingContext, pack: PackManifest, dataset: Path | N
             )
     job = elsewhere_job(card, base, pack.recipe, pack.backend, pack.format)
     if (card.id, base.id, job) != (pack.dataset, pack.base, pack.job):
-        raise RegistryError(f"pack {pack.id[:12]} was made by another version of this program ({job[:12]}); pack again")
+        raise RegistryError(
+            f"pack {pack.id[:12]} is of job {pack.job[:12]}, and this version of the program makes {job[:12]} of it; "
+            "pack again"
+        )
     check_full_training(context, base, place, card)
     return Lineage(base, place, card)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from exchange.outsource.layout import first_fault
 from models.errors import TrainingError, UsageError
 from models.plans import Frozen
 from training.bases.chat_format import ChatFormat
@@ -72,7 +73,7 @@ def read_probes(file: Path) -> list[Probe]:
     try:
         return [Probe.model_validate_json(line) for line in file.read_bytes().split(b"\n") if line]
     except ValidationError as error:
-        raise UsageError(f"{file.name}: a line of it is no loss; run the pack's evaluation again") from error
+        raise UsageError(f"{file.name}: a line is no loss ({first_fault(error)}); let run.py evaluate again") from error
 
 
 def _supervised(row: TrainingRow | PreferenceRow) -> TrainingRow:

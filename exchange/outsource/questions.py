@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from evals.metrics import item_scores, schema_of
 from evals.scoring import Question
+from exchange.outsource.layout import first_fault
 from models.chat import Message
 from models.class_bias import asks_for_letters
 from models.errors import EvaluationError, UsageError
@@ -85,7 +86,9 @@ def scores_of(evaluation_set: EvaluationSet, answers: Sequence[GivenAnswer]) -> 
     """The scores of answers against gold's, by question. Raises EvaluationError for an answer to no question of it."""
     items = {question_id(item): item for item in evaluation_set.items}
     if strange := sorted({answer.id for answer in answers} - items.keys()):
-        raise EvaluationError(f"question {strange[0][:12]} is not in set {evaluation_set.id[:12]}")
+        raise EvaluationError(
+            f"question {strange[0][:12]} is not in set {evaluation_set.id[:12]}; let run.py evaluate again"
+        )
     return {answer.id: item_scores(items[answer.id], answer.text) for answer in answers}
 
 
@@ -104,4 +107,6 @@ def read_answers(file: Path) -> list[GivenAnswer]:
     try:
         return [GivenAnswer.model_validate_json(line) for line in file.read_bytes().split(b"\n") if line]
     except ValidationError as error:
-        raise UsageError(f"{file.name}: a line of it is no answer; run the pack's evaluation again") from error
+        raise UsageError(
+            f"{file.name}: a line is no answer ({first_fault(error)}); let run.py evaluate again"
+        ) from error

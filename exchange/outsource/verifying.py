@@ -7,12 +7,15 @@ from our own record of the pack; each file is copied while it is hashed, and onl
 import math
 import os
 import re
+import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from exchange.outsource import layout
 from exchange.outsource.folders import check_file, check_names, plain_files, read_manifest_file
-from exchange.outsource.layout import PackManifest, ReturnManifest, plain_path, read_manifest
+from exchange.outsource.layout import FileEntry, PackManifest, ReturnManifest, plain_path, read_manifest
 from exchange.outsource.packing import record_of
+from host.throwaway import throwaway
 from models.errors import UsageError
 from training.adapters.registry.signing import SIGNATURE, check_signature
 from training.adapters.registry.weights import CONFIG, WEIGHTS, header
@@ -21,12 +24,13 @@ from training.cycle.context import TrainingContext
 from training.fit.returned import OWN, TRAINED
 
 _SMALL = 256 << 20
-"""The most bytes of a returned file that holds no weights."""
+"""The most bytes of all returned files together that hold no weights, and so of each."""
 _SLACK = 64 << 20
 """Bytes that a file of weights may have besides its numbers."""
 _WIDEST = 8
 """Bytes of a number, at most."""
 _SIGNED = (f"{layout.MANIFEST}/{layout.PACK}", f"{layout.MANIFEST}/{SIGNATURE}")
+_SAFETENSORS = ".safetensors"
 _SHARD = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 
 
@@ -52,8 +56,17 @@ def unread(folder: Path) -> list[str]:
     return [name for name in layout.MADE if os.path.lexists(folder / name)]
 
 
-def stage_returned(context: TrainingContext, folder: Path, target: Path) -> PackManifest:
-    """Check a returned folder and copy its files into the folder `target`; returns our own record of its pack.
+def verify_returned(context: TrainingContext, folder: Path) -> PackManifest:
+    """Check a returned folder as `stage_returned`, reading all of it and keeping nothing."""
+    with throwaway("cra-verify-") as scratch:
+        return stage_returned(context, folder, scratch, keep=_SIGNED)
+
+
+def stage_returned(
+    context: TrainingContext, folder: Path, target: Path, *, keep: Collection[str] | None = None
+) -> PackManifest:
+    """Check a returned folder and copy its files (those in `keep`, if given) into the folder `target`; returns our own
+    record of its pack.
 
     Raises UsageError for a fault of the folder, RegistryError for a signature that was not made here, or a base that is
     unknown or altered.
@@ -72,19 +85,41 @@ def stage_returned(context: TrainingContext, folder: Path, target: Path) -> Pack
     check_names(folder, found, {*returned.files, layout.RETURNED})
     if missing := sorted(_required(pack) - returned.files.keys()):
         raise UsageError(f"{folder}: {missing[0]} is missing; let run.py finish, evaluation included")
+    _check_sizes(folder, returned.files, allowed)
+    copied = returned.files.keys() if keep is None else {*keep}
+    needed = sum(returned.files[name].bytes for name in copied)
+    target.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(target).free) < needed:
+        raise UsageError(f"{folder} has {needed} bytes, and {free} are free at {target}; free some space")
     for name, entry in sorted(returned.files.items()):
-        if entry.bytes > allowed[name]:
-            raise UsageError(f"{folder}: {name} has {entry.bytes} bytes, and may have {allowed[name]} at most")
-        check_file(folder / name, entry, target / name)
+        check_file(folder / name, entry, target / name if name in copied else None)
     check_signature(target / layout.MANIFEST, context.registry.keys)
     return pack
+
+
+def _check_sizes(folder: Path, files: Mapping[str, FileEntry], allowed: "_Allowed") -> None:
+    """Raise UsageError for a file that is larger than its pack allows, or for weights, or other files, that are so
+    together: a base may come in any number of files."""
+    for name, entry in sorted(files.items()):
+        if entry.bytes > allowed[name]:
+            most = f"at most {allowed[name]} may come back"
+            raise UsageError(f"{folder}: {name} has {entry.bytes} bytes, and {most}; send what run.py wrote")
+    weights = {name: entry.bytes for name, entry in files.items() if name.endswith(_SAFETENSORS)}
+    others = {name: each.bytes for name, each in files.items() if name not in weights and name != layout.GGUF}
+    for what, found, limit in (("weights", weights, allowed.weights), ("other files", others, _SMALL)):
+        if (total := sum(found.values())) > limit:
+            bound = f"at most {limit} may come back"
+            raise UsageError(f"{folder}: {what} ({len(found)}) have {total} bytes, {bound}; send what run.py wrote")
 
 
 def known_pack(context: TrainingContext, pack_id: str) -> PackManifest:
     """Our own record of a pack. Raises UsageError if none was made here under that id."""
     record = record_of(context, pack_id)
     if not record.is_file():
-        raise UsageError(f"no pack {pack_id[:12]} was made here; accept it in the data directory that it was packed in")
+        raise UsageError(
+            f"no pack {pack_id[:12]} was made here, as {record} is missing; accept it with the CRA_DATA_DIR that "
+            "packed it"
+        )
     pack = read_manifest(record.read_bytes(), PackManifest, str(record))
     if pack.id != pack_id:
         raise UsageError(f"{record} was altered; restore it from a copy")
@@ -95,6 +130,8 @@ class _Allowed(dict[str, int]):
     """The most bytes of each file that may come back, by path; shards of a base are allowed by their pattern."""
 
     shards: int = 0
+    weights: int = 0
+    """The most bytes of all weights together, in safetensors."""
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or self._is_shard(name)
@@ -119,7 +156,7 @@ def _allowed(pack: PackManifest, base: Base) -> _Allowed:
     else:
         found = _Allowed(dict.fromkeys([*names, *(f"{layout.BASE}/{name}" for name in OWN | TRAINED)], _SMALL))
         found.shards = most
-    found[layout.GGUF] = most
+    found[layout.GGUF] = found.weights = most
     return found
 
 

@@ -145,9 +145,12 @@ def _check_versions(requirements: str) -> None:
         try:
             found = version(wanted.name)
         except PackageNotFoundError:
-            found = "nothing"
+            found = "not at all"
         if found not in wanted.specifier:
-            raise UsageError(f"the environment has {found} of {wanted.name}, and the pack needs {wanted.specifier}")
+            raise UsageError(
+                f"{sys.executable} has {wanted.name} {found}, and the pack needs {wanted.specifier}; install that, or "
+                "leave --python out"
+            )
 
 
 if __name__ == "__main__":

@@ -289,3 +289,26 @@ def test_answers_that_the_weights_do_not_give_are_refused(trip: Trip, copy: Path
     write_lines(copy / layout.ANSWERS, gold[1:])
     seal(copy)
     assert "evaluate again" in trip.refusal(copy)
+
+
+def test_all_files_together_are_bounded_by_what_the_pack_can_return(trip: Trip, tmp_path: Path) -> None:
+    """Each file (empty on disk) is within its own bound: shards of a base come in any number."""
+    full = trip.home.pack(tmp_path / "full", method="full", role="reasoning")
+    names = {f"base/{name}": 2 for name in full.manifest.base_files if not name.endswith(".safetensors")}
+    names |= {layout.FIT: 2, layout.LOSSES: 2, layout.PROBES: 2, layout.ANSWERS: 2}
+    shards = {f"base/model-0000{number}-of-00002.safetensors": 60 << 20 for number in (1, 2)}
+    small = {layout.LOSSES: 200 << 20, layout.PROBES: 200 << 20}
+    for kind, said in ((shards, "weights (2)"), (small, "other files")):
+        folder = tmp_path / said
+        shutil.copytree(full.folder / "manifest", folder / "manifest")
+        entries = entries_of(folder)
+        for name, size in (names | kind).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
+            os.truncate(folder / name, size)
+            entries[name] = FileEntry(bytes=size, sha256="0" * 64)
+        (folder / layout.RETURNED).write_text(spelled(ReturnManifest(pack=full.manifest.id, files=entries).sealed()))
+        with pytest.raises(CleanRoomError) as refused:
+            stage_returned(trip.home.context, folder, tmp_path / "staged")
+        assert said in str(refused.value)
+        assert not (tmp_path / "staged").exists()

@@ -5,7 +5,7 @@ from typing import Any
 
 from models.errors import TrainingError
 from training.bases.bases import Base
-from training.fit.installed import install_command
+from training.fit.installed import CPU_TRL, install_command, needs_newer_trl
 from training.fit.recipe import Recipe, TrainingBackend
 
 
@@ -33,6 +33,8 @@ def choose_backend(wanted: str = "auto") -> TrainingBackend:
         raise TrainingError(f"training.backend {chosen}: not installed; run `{install_command(chosen)}`, or set auto")
     if chosen == "trl-gpu" and find_spec("bitsandbytes") is None:
         raise TrainingError(f"training on a GPU needs bitsandbytes: run `{install_command('trl-gpu')}`")
+    if chosen == "trl-cpu" and (older := needs_newer_trl()):
+        raise TrainingError(f"trl {older} trains on a GPU only; run `{install_command(chosen)}` for {CPU_TRL} or newer")
     return chosen
 
 

@@ -4,6 +4,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from packaging.version import Version
+
 from host.checkout import ROOT, locked_versions
 from training.fit.recipe import TrainingBackend
 
@@ -13,6 +15,8 @@ NEEDED: dict[TrainingBackend, tuple[str, ...]] = {
     "trl-gpu": (*_TRAINERS, "bitsandbytes"),
     "unsloth-gpu": (*_TRAINERS, "bitsandbytes", "unsloth", "unsloth-zoo"),
 }
+CPU_TRL = "1.16"
+"""The first version of trl whose loss is computed without a GPU."""
 EXTRAS: dict[TrainingBackend, tuple[str, ...]] = {
     "trl-cpu": ("train",),
     "trl-gpu": ("train", "cuda"),
@@ -28,6 +32,12 @@ class Installed(NamedTuple):
     versions: dict[str, str]
     missing: list[str]
     unlocked: list[str]
+
+
+def needs_newer_trl() -> str | None:
+    """The version of trl, if it is too old to train on a processor, as the one that Unsloth wants is."""
+    found = version("trl")
+    return found if Version(found) < Version(CPU_TRL) else None
 
 
 def install_command(backend: TrainingBackend) -> str:
