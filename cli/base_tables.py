@@ -21,6 +21,10 @@ def show_report(report: BaseReport) -> None:
     title = f"{report.role}: {report.challenger.name} against {report.champion.name}"
     for stage in report.stages:
         show_gate(stage, f"{stage.target.value}, set {stage.set_id[:12]}")
+    for stage in report.served:
+        show_gate(
+            stage, f"{stage.target.value} as it serves: {stage.champion.name} against {stage.challenger.name} alone"
+        )
     if report.objectives:
         table(f"{title}, rows of {report.held_out}", LOSS_COLUMNS, loss_rows(report), right=NUMBERS)
     table("Forgetting, nats per token", FORGETTING_COLUMNS, forgetting_rows(report), right=NUMBERS)
@@ -40,11 +44,24 @@ def show_tuned(base: Base) -> None:
     objectives = base.facts.get("objectives") or {}
     if objectives:
         rows = [
-            [name, each["rows"], each["drawn"], f"{each['share']:.0%}", *map(_loss, _losses_of(each))]
+            [
+                name,
+                each["rows"],
+                each["drawn"],
+                f"{each['share']:.0%}",
+                _share_of_tokens(each),
+                *map(_loss, _losses_of(each)),
+            ]
             for name, each in objectives.items()
         ]
-        columns = ["objective", "rows", "drawn", "share", "loss first", "loss last", "validation"]
+        columns = ["objective", "rows", "drawn", "of rows", "of tokens", "loss first", "loss last", "validation"]
         table("Objectives, nats per token", columns, rows, right=columns[1:])
+
+
+def _share_of_tokens(objective: dict[str, Any]) -> str:
+    """The share of the learned tokens; empty for a base that was tuned before these were counted."""
+    share = objective.get("token_share")
+    return "" if share is None else f"{share:.0%}"
 
 
 def show_base(base: Base, lineage: BaseLineage | None) -> None:

@@ -4,7 +4,8 @@
                   stage and objective it is shown that none is worse than its margin
     reject        it forgot more than the bounds allow, a stage's gate rejects, or the held-out loss of an objective
                   rises significantly or by more than `LOSS_MARGIN`
-    inconclusive  anything else; the base in use stays
+    inconclusive  anything else; the base in use stays. So does a gain over the old base alone, where the old base with
+                  the adapter that serves is better than the new one alone
 
 All tests are paired, and over repositories, as those of adapters (`evals.gates`): fewer than six show nothing. Stages
 and losses are two families of tests, each corrected by Holm's method; where both are measured, each has half of alpha.
@@ -32,8 +33,9 @@ LossPair = tuple[Sequence[RowLoss], Sequence[RowLoss]]
 
 @dataclass(frozen=True)
 class BaseEvidence:
-    """All that was measured of two bases. `held_out` names the rows of the losses, `notes` what could not be measured.
-    `missing` says what must be measured before anything is promoted, and was not: the verdict is inconclusive then."""
+    """All that was measured of two bases. `served`: the old base with its active adapters, and the new one alone, on
+    the sets of `stages`. `held_out` names the rows of the losses, `notes` what could not be measured. `missing` says
+    what must be measured before anything is promoted, and was not: the verdict is inconclusive then."""
 
     role: Role
     champion: Subject
@@ -45,17 +47,21 @@ class BaseEvidence:
     held_out: str = ""
     notes: Sequence[str] = field(default=())
     missing: Sequence[str] = field(default=())
+    served: Sequence[EvaluationPair] = field(default=())
 
 
 def decide_base(evidence: BaseEvidence, rules: Rules | None = None) -> BaseReport:
     """Decide whether a tuned base replaces another. Raises EvaluationError if the two were not measured alike."""
     rules = rules or Rules()
+    served = decide_together([in_common(*pair) for pair in evidence.served], rules) if evidence.served else []
     if evidence.stages and evidence.losses:
         rules = rules.model_copy(update={"alpha": rules.alpha / 2})
     stages = decide_together([in_common(*pair) for pair in evidence.stages], rules) if evidence.stages else []
     paired = {objective: _by_repository(*pair) for objective, pair in sorted(evidence.losses.items())}
     tests = _objective_tests(evidence.losses, paired, rules)
     verdict, reason = _verdict(evidence, stages, tests, paired, rules)
+    if verdict is GateVerdict.PROMOTE and (lost := [each for each in served if each.verdict is GateVerdict.REJECT]):
+        verdict, reason = GateVerdict.INCONCLUSIVE, _less_than_serves(lost[0], reason)
     return BaseReport(
         role=evidence.role,
         champion=evidence.champion,
@@ -68,6 +74,15 @@ def decide_base(evidence: BaseEvidence, rules: Rules | None = None) -> BaseRepor
         bounds=evidence.bounds,
         held_out=evidence.held_out,
         notes=tuple(evidence.notes),
+        served=tuple(served),
+    )
+
+
+def _less_than_serves(lost: GateReport, gain: str) -> str:
+    gained, now = gain.partition("; ")[0], f"{lost.champion.name} serves {lost.target.value} now"
+    return (
+        f"{gained} is a gain, but {now}, and the new base alone is worse ({_why(lost)}): its adapters end with a "
+        "promotion; promote by --override, and train them again"
     )
 
 

@@ -61,4 +61,7 @@ def base_markdown(report: BaseReport) -> str:
         if rows:
             rule = ["---:" if name in NUMBERS else "---" for name in columns]
             parts.append("\n".join("| " + " | ".join(row) + " |" for row in (list(columns), rule, *rows)) + "\n")
-    return "\n".join([*parts, gate_markdown(report.stages)])
+    parts.append(gate_markdown(report.stages))
+    if report.served:
+        parts += ["#### As it serves, with the adapters that a promotion ends\n", gate_markdown(report.served)]
+    return "\n".join(parts)

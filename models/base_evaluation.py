@@ -66,7 +66,9 @@ class ForgettingBounds(Frozen):
 
 class BaseReport(Frozen):
     """A gate's verdict on a base with the evidence for it: the role's stages on frozen sets, held-out loss by
-    objective, forgetting. `held_out` names the rows of the losses, `notes` what could not be measured."""
+    objective, forgetting. `stages` compares the bases alone, `served` the old base with its active adapters, which
+    end with a promotion, against the new one alone. `held_out` names the rows of the losses, `notes` what could not be
+    measured."""
 
     role: Role
     champion: Subject
@@ -79,3 +81,4 @@ class BaseReport(Frozen):
     bounds: ForgettingBounds
     held_out: str = ""
     notes: tuple[str, ...] = ()
+    served: tuple[GateReport, ...] = ()

@@ -243,7 +243,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (ControlReport, "examples matched note beaten tests lacks steps matched_steps tokens matched_tokens"),
     (
         BaseReport,
-        "role champion challenger verdict reason stages objectives forgetting bounds held_out notes",
+        "role champion challenger verdict reason stages objectives forgetting bounds held_out notes served",
     ),
     (
         ObjectiveTest,

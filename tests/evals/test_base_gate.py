@@ -29,9 +29,11 @@ def decided(
     *forgetting: Forgetting,
     stages: Sequence[EvaluationPair] = (),
     missing: Sequence[str] = (),
+    served: Sequence[EvaluationPair] = (),
 ) -> BaseReport:
     sides = [Subject(name=name, base=name) for name in ("old", "new")]
-    return decide_base(BaseEvidence("reasoning", *sides, stages, pairs, forgetting, BOUNDS, missing=missing))
+    evidence = BaseEvidence("reasoning", *sides, stages, pairs, forgetting, BOUNDS, missing=missing, served=served)
+    return decide_base(evidence)
 
 
 def kept(rise: float = 0.1, agreement: float | None = 0.9) -> Forgetting:
@@ -125,3 +127,15 @@ def test_losses_of_other_rows_are_not_compared() -> None:
     _, after = losses(-0.1, 9)
     with pytest.raises(EvaluationError, match="other held-out rows"):
         decided({PLANNING: (before, after)}, kept())
+
+
+@pytest.mark.parametrize(
+    ("served", "verdict"), [(0.0, GateVerdict.PROMOTE), (-0.3, GateVerdict.INCONCLUSIVE)], ids=["as good", "worse"]
+)
+def test_a_base_that_is_worse_alone_than_what_serves_is_not_promoted(served: float, verdict: GateVerdict) -> None:
+    """Alone it is better than the old base alone; the adapter that serves on that one would end."""
+    report = decided({PLANNING: losses(-0.5)}, kept(), stages=[analysed(0.3, 8)], served=[analysed(served, 8)])
+    assert report.verdict is verdict
+    assert [each.target for each in report.served] == [TrainingTarget.TASK_ANALYSIS]
+    assert [each.verdict for each in report.stages] == [GateVerdict.PROMOTE]
+    assert ("--override" in report.reason) is (verdict is GateVerdict.INCONCLUSIVE)

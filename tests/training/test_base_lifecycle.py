@@ -83,6 +83,11 @@ def test_a_base_is_tuned_measured_gated_promoted_and_rolled_back(world: World, t
     assert {each.kind for each in report.forgetting} == {"instructions", "own-instructions", "own-code"}
     assert [stage.target for stage in report.stages] == list(STAGES)
     assert {stage.tests[0].repositories for stage in report.stages} == {len(HIDDEN)}
+    [serving] = report.served
+    assert (serving.target, serving.champion.adapter, serving.challenger.adapter) == (
+        TrainingTarget.SCOPE, adapter.id, None,
+    )  # fmt: skip
+    assert "stopped the training" in report.held_out and any("--held-out DIR" in note for note in report.notes)
     assert bases.in_use("reasoning") is None, "nothing is promoted by a measurement"
 
     told = list[str]()
@@ -130,6 +135,7 @@ def test_a_mixture_is_tuned_with_a_smaller_window_and_measured_by_objective(worl
     assert (made.name, made.facts["window"], made.facts["changed"] > 0.5) == ("reasoning-2k-base-v1", 2048, True)
     objectives = made.facts["objectives"]
     assert {name: each["share"] for name, each in objectives.items()} == {"planning": 0.75, "style": 0.25}
+    assert sum(each["token_share"] for each in objectives.values()) == pytest.approx(1.0, abs=1e-3)
     lineage = BaseRegistry(world.curated, world.folder).verify(made)
     assert len(lineage.datasets) == 2 and lineage.config["objectives"] == objectives
     with pytest.raises(GuardrailError, match="held-out: repository 'alpha' was trained on"):
@@ -137,6 +143,13 @@ def test_a_mixture_is_tuned_with_a_smaller_window_and_measured_by_objective(worl
     report = evaluate_base(context, steps, made.name)
     assert [test.objective for test in report.objectives] == [Objective.PLANNING, Objective.STYLE]
     assert all(test.difference < 0 for test in report.objectives)
+    assert any("without --window" in note for note in report.notes)
+    control = tune(context, steps, make_order("reasoning", "tiny", None, mix))
+    compared = evaluate_base(context, steps, made.name, control.name)
+    assert any("only the window differs" in note for note in compared.notes)
+    again = evaluate_base(context, steps, made.name)
+    [told] = [note for note in again.notes if control.name in note]
+    assert told.endswith(f"the gate against it says {compared.verdict.value}")
 
 
 def _set_of(world: World, repository: str) -> EvaluationSet:

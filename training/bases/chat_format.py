@@ -8,6 +8,7 @@ training and serving would differ.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,8 @@ from models.errors import UsageError
 from training.bases.control_tokens import ControlledEncoder, without
 from training.bases.template import TemplateRefusal, render, try_template
 
+_OF_BATCHES = ("padding", "truncation")
+"""Parts of a tokenizer's file that change no token."""
 THINK, END_THINK = "<think>\n", "\n</think>\n\n"
 
 
@@ -78,6 +81,12 @@ class ChatFormat:
     def prompt_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
         """Token ids of the prompt: the template's control tokens are tokens, those in the messages' texts are text."""
         return self.encoder.ids(self.prompt_text(without(messages, self.encoder)))
+
+    def tokenises_as(self, other: "ChatFormat") -> bool:
+        """Whether another base's format makes the same token ids of the same messages and texts."""
+        made = [json.loads(each.tokenizer.backend_tokenizer.to_str()) for each in (self, other)]
+        one, two = ({name: part for name, part in each.items() if name not in _OF_BATCHES} for each in made)
+        return (one, self.template_hash, self.end) == (two, other.template_hash, other.end)
 
     @cached_property
     def encoder(self) -> ControlledEncoder:

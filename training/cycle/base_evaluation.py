@@ -27,7 +27,9 @@ from training.bases.thinking import base_thinks
 from training.cycle.base_measures import BaseContest, BaseMeasures, HeldOut, held_out_rows, trained_repositories_of
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import BY_WHOLE_RUNS, evaluate
+from training.cycle.forgetting import INSTRUCTIONS
 from training.cycle.steps import TrainingSteps
+from training.cycle.window_control import window_note
 
 
 def evaluate_base(
@@ -51,11 +53,11 @@ def evaluate_base(
     role = lineage.role
     thinking = base_thinks(context.settings, champion, targets_of(role)[0])
     alike = _alike(context, thinking)
-    pairs, notes, missing = _stages(alike, steps, role, champion, challenger)
+    pairs, served, notes, missing = _stages(alike, steps, role, champion, challenger)
     rows = held_out_of(context, registry, lineage, held_out)
     contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
     measured = steps.measure(f"{challenger.name} with {champion.name}", alike, contest)
-    limits = context.settings.guardrails
+    limits, bases = context.settings.guardrails, list_bases(context.curated)
     report = decide_base(
         BaseEvidence(
             role=role,
@@ -65,9 +67,10 @@ def evaluate_base(
             losses={each: (measured.champion[each], measured.challenger[each]) for each in measured.champion},
             forgetting=measured.forgetting,
             bounds=ForgettingBounds(rise=limits.forgetting_rise, agreement=limits.forgetting_agreement),
-            held_out=rows.name,
-            notes=(*notes, *_about(rows)),
-            missing=(*missing, *_unmeasured(lineage, measured)),
+            held_out=f"{rows.name}, which stopped the training" if rows.watched else rows.name,
+            notes=(*notes, *_about(rows), *filter(None, [window_note(registry, bases, challenger, champion)])),
+            served=served,
+            missing=(*missing, *_unmeasured(lineage, measured), *_disagreeing(measured)),
         ),
         Rules(),
     )
@@ -90,10 +93,12 @@ def _alike(context: TrainingContext, thinking: bool | None) -> TrainingContext:
 
 def _stages(
     context: TrainingContext, steps: TrainingSteps, role: Role, champion: Base, challenger: Base
-) -> tuple[list[EvaluationPair], list[str], list[str]]:
-    """Both bases' answers to the frozen sets of the role's stages, why other stages were left out, and those without
-    which nothing can be said: one without a frozen set; or all, where only whole runs judge the role's stages."""
-    pairs, notes, missing = list[EvaluationPair](), list[str](), list[str]()
+) -> tuple[list[EvaluationPair], list[EvaluationPair], list[str], list[str]]:
+    """Both bases' answers to the frozen sets of the role's stages; those of the champion with its active adapter beside
+    the challenger's; why other stages were left out, and those without which nothing can be said: one without a frozen
+    set; or all, where only whole runs judge the role's stages."""
+    pairs, served = list[EvaluationPair](), list[EvaluationPair]()
+    notes, missing = list[str](), list[str]()
     targets = targets_of(role)
     if all(target in BY_WHOLE_RUNS for target in targets):
         missing.append(
@@ -110,7 +115,10 @@ def _stages(
             continue
         sides = [evaluate(context, steps, frozen, base, None) for base in (champion, challenger)]
         pairs.append((sides[0], sides[1]))
-    return pairs, notes, missing
+        active = context.registry.active(target)
+        if active is not None and active.base == champion.id:
+            served.append((evaluate(context, steps, frozen, champion, active), sides[1]))
+    return pairs, served, notes, missing
 
 
 def _unmeasured(lineage: BaseLineage, measured: BaseMeasures) -> list[str]:
@@ -118,6 +126,14 @@ def _unmeasured(lineage: BaseLineage, measured: BaseMeasures) -> list[str]:
     trained = [each for each in lineage.config.get("objectives", {}) if each != Objective.WINDOW.value]
     lacking = sorted(set(trained) - {each.value for each, rows in measured.champion.items() if rows})
     return [f"objective {each} has no held-out row; name a dataset with some: --held-out DIR" for each in lacking]
+
+
+def _disagreeing(measured: BaseMeasures) -> list[str]:
+    """What cannot be said of forgetting where the two bases have other tokens."""
+    own = [each for each in measured.forgetting if each.kind != INSTRUCTIONS]
+    if all(each.agreement is not None for each in own):
+        return []
+    return ["agreement was not measured, as the bases have other tokens or chat templates: decide by --override"]
 
 
 def held_out_of(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage, named: Path | None) -> HeldOut:
@@ -166,6 +182,11 @@ def find_dataset(data_dir: Path, dataset: str) -> Path | None:
 
 def _about(rows: HeldOut) -> Sequence[str]:
     notes = []
+    if rows.watched:
+        notes.append(
+            "the held-out rows are the validation rows that the new base's early stopping watched, which favours it; "
+            "rows that it never saw: --held-out DIR"
+        )
     if rows.seen:
         notes.append(f"{rows.seen} held-out rows were left out: their repositories were trained on")
     if not rows.records:

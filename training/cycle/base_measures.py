@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -24,13 +25,13 @@ from store.keys import digest
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
 from training.cycle.context import TrainingContext
-from training.cycle.forgetting import compared, fixed_prompts, losses_by_kind, written_by
+from training.cycle.forgetting import compared, fixed_prompts, losses_by_kind, rewritten, written_by
 from training.data.curation.card import SFT
 from training.data.mixtures import serves
 from training.fit.data import IGNORED, TrainingRow
 from training.fit.row_losses import answer_losses
 
-MEASURES = 1
+MEASURES = 2
 """Version of what is measured here: when raised, earlier measures are not reused."""
 ROWS = 96
 """Most held-out rows of an objective; repositories take turns."""
@@ -39,11 +40,13 @@ Report = Callable[[str, int, int | None], None]
 
 class HeldOut(NamedTuple):
     """Rows that were not trained on, as records of a dataset, by objective; `name` says where they are from, `seen`
-    counts rows that were left out because their repository was trained on."""
+    counts rows that were left out because their repository was trained on, `watched` whether these are validation rows,
+    by which the training's steps were chosen."""
 
     name: str
     records: Mapping[Objective, list[dict[str, Any]]]
     seen: int = 0
+    watched: bool = False
 
 
 class BaseMeasures(Frozen):
@@ -86,7 +89,7 @@ def held_out_rows(dataset: Path, *, own: bool = True, seen: Collection[str] = ()
         if role is None or serves(role, objective, stage):
             by_objective.setdefault(objective, []).append(each)
     chosen = {objective: _in_turns(rows)[:ROWS] for objective, rows in sorted(by_objective.items())}
-    return HeldOut(dataset.name, chosen, len(offered) - len(kept))
+    return HeldOut(dataset.name, chosen, len(offered) - len(kept), own and bool(kept))
 
 
 def trained_repositories_of(dataset: Path) -> set[str]:
@@ -116,26 +119,49 @@ def held_out_losses(
 
 
 def _measure(contest: BaseContest, notify: Report) -> BaseMeasures:
-    chat = ChatFormat.load(contest.champion.path, contest.thinking)
-    rows = _tokenised(contest.held_out, chat, contest.max_tokens)
+    chats = [ChatFormat.load(base.path, contest.thinking) for base in (contest.champion, contest.challenger)]
+    same = chats[0].tokenises_as(chats[1])
+    sides = [_tokenised(contest.held_out, chat, contest.max_tokens) for chat in (chats[:1] * 2 if same else chats)]
+    rows = _fitting_both(*sides)
+    units = {row.id: len(row.answer) for each in rows[0].values() for row, _ in each}
     with _loaded(contest.champion) as model:
         what = f"what {contest.champion.name} writes"
-        texts = written_by(model, chat, lambda done, total: notify(what, done, total))
-        before, champion = losses_by_kind(model, texts), _losses(model, rows, contest.champion, notify)
+        texts = written_by(model, chats[0], lambda done, total: notify(what, done, total))
+        before, champion = losses_by_kind(model, texts), _losses(model, rows[0], contest.champion, notify, units)
+    again = texts if same else rewritten(texts, *chats)
     with _loaded(contest.challenger) as model:
-        after, challenger = losses_by_kind(model, texts), _losses(model, rows, contest.challenger, notify)
-    return BaseMeasures(champion=champion, challenger=challenger, forgetting=tuple(compared(before, after)))
+        after, challenger = losses_by_kind(model, again), _losses(model, rows[1], contest.challenger, notify, units)
+    found = compared(before, after, same_tokens=same)
+    return BaseMeasures(champion=champion, challenger=challenger, forgetting=tuple(found))
+
+
+_Rows = dict[Objective, list[tuple[TrainingRow, str]]]
+
+
+def _fitting_both(one: _Rows, other: _Rows) -> tuple[_Rows, _Rows]:
+    """The rows that are short enough in both tokenisations."""
+    kept = [{row.id for each in side.values() for row, _ in each} for side in (one, other)]
+    both = kept[0] & kept[1]
+
+    def fitting(side: _Rows) -> _Rows:
+        found = {name: [pair for pair in pairs if pair[0].id in both] for name, pairs in side.items()}
+        return {name: pairs for name, pairs in found.items() if pairs}
+
+    return fitting(one), fitting(other)
 
 
 def _losses(
-    model: Any, rows: Mapping[Objective, list[tuple[TrainingRow, str]]], base: Base, notify: Report
+    model: Any, rows: _Rows, base: Base, notify: Report, units: Mapping[str, int] = MappingProxyType({})
 ) -> dict[Objective, tuple[RowLoss, ...]]:
+    """The losses of rows, in nats per token of their answers: of the base's own tokens, or as many as `units` says of a
+    row, so that bases with other tokens have a loss of the same text by the same measure."""
     total, done = sum(map(len, rows.values())), 0
     found: dict[Objective, tuple[RowLoss, ...]] = {}
     for objective, pairs in rows.items():
         losses = []
         for (row, repository), each in zip(pairs, answer_losses(model, [row for row, _ in pairs]), strict=True):
-            losses.append(RowLoss(row=row.id, repository=repository, loss=each.mean))
+            mean = each.nats / units.get(row.id, each.tokens)
+            losses.append(RowLoss(row=row.id, repository=repository, loss=mean))
             done += 1
             notify(f"held-out losses of {base.name}", done, total)
         found[objective] = tuple(losses)

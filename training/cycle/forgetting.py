@@ -63,21 +63,36 @@ def written_by(model: Any, chat: ChatFormat, report: Callable[[int, int], None])
     return texts
 
 
+def rewritten(texts: TextsByKind, old: ChatFormat, new: ChatFormat) -> TextsByKind:
+    """The texts as token ids of another tokenizer and template, in the same order."""
+    answers = dict(fixed_prompts().instructions)
+
+    def row(kind: str, each: TrainingRow) -> TrainingRow:
+        messages = _asked(each.id)
+        written = answers[each.id] if kind == INSTRUCTIONS else old.text(each.answer)
+        return _row(each.id, new.prompt_ids(messages), new.answer_ids(messages, written))
+
+    return {kind: [row(kind, each) for each in rows] for kind, rows in texts.items()}
+
+
 def losses_by_kind(model: Any, texts: TextsByKind) -> dict[str, list[AnswerLoss]]:
     """The losses of all texts under a model."""
     return {kind: list(answer_losses(model, rows)) for kind, rows in texts.items()}
 
 
-def compared(before: dict[str, list[AnswerLoss]], after: dict[str, list[AnswerLoss]]) -> list[Forgetting]:
-    """Both bases' losses on the same texts, by kind, over all of their tokens."""
+def compared(
+    before: dict[str, list[AnswerLoss]], after: dict[str, list[AnswerLoss]], *, same_tokens: bool = True
+) -> list[Forgetting]:
+    """Both bases' losses on the same texts, by kind, per token of the old base. Without the `same_tokens` nothing is
+    said of the share of them that stay."""
     return [
         Forgetting(
             kind=kind,
             prompts=len(before[kind]),
             tokens=sum(each.tokens for each in before[kind]),
             before=_mean(before[kind]),
-            after=_mean(after[kind]),
-            agreement=None if kind == INSTRUCTIONS else _agreement(after[kind]),
+            after=sum(each.nats for each in after[kind]) / sum(each.tokens for each in before[kind]),
+            agreement=None if kind == INSTRUCTIONS or not same_tokens else _agreement(after[kind]),
         )
         for kind in KINDS
         if before.get(kind)

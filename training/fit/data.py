@@ -43,6 +43,11 @@ class TrainingRow(NamedTuple):
     decisions: tuple[tuple[int, str], ...] = ()
     objective: Objective | None = None
 
+    @property
+    def answer(self) -> list[int]:
+        """The ids that are learned."""
+        return [token for token, label in zip(self.ids, self.labels, strict=True) if label != IGNORED]
+
 
 class PreferenceRow(NamedTuple):
     """One preference: ids of the prompt and of both answers after it; `kind` is the evidence for it."""

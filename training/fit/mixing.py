@@ -40,12 +40,16 @@ def objective_results(
     if not recipe.mixture:
         return {}
     training, validation = watch.objective_losses("loss"), watch.objective_losses("eval_loss")
-    every, drawn = Counter(row.objective for row in rows.train), _drawn(rows.train, recipe, len(watch.losses))
+    every, ran = Counter(row.objective for row in rows.train), _ran(rows.train, recipe, len(watch.losses))
+    drawn, learned = Counter(row.objective for row in ran), Counter[Objective | None]()
+    for row in ran:
+        learned[row.objective] += len(row.answer)
     return {
         objective: ObjectiveFit(
             rows=every[objective],
             drawn=drawn[objective],
             share=round(drawn[objective] / drawn.total(), 4),
+            token_share=round(learned[objective] / learned.total(), 4),
             first=_mean([loss for _, loss in training.get(objective, [])], first=True),
             last=_mean([loss for _, loss in training.get(objective, [])], first=False),
             validation=dict(validation.get(objective, ())).get(best),
@@ -54,13 +58,12 @@ def objective_results(
     }
 
 
-def _drawn(rows: Sequence[TrainingRow], recipe: Recipe, steps: int) -> Counter[Objective | None]:
-    """How often rows of each objective were trained on in the first steps."""
+def _ran(rows: Sequence[TrainingRow], recipe: Recipe, steps: int) -> list[TrainingRow]:
+    """The rows that were trained on in the first steps, each as often as it was."""
     order = training_order(rows, recipe)
     entries = packs_of(rows, order, recipe.max_tokens) if recipe.packing else [[rows[index]] for index in order]
     accumulation, _ = accumulated(len(entries), len(order) / len(entries), recipe)
-    ran = entries[: steps * accumulation * recipe.micro_batch]
-    return Counter(row.objective for entry in ran for row in entry)
+    return [row for entry in entries[: steps * accumulation * recipe.micro_batch] for row in entry]
 
 
 def _mean(losses: Sequence[float], *, first: bool) -> float | None:

@@ -20,13 +20,15 @@ _FIT, _JOB = "fit.json", "training.json"
 
 
 class ObjectiveFit(Frozen):
-    """An objective of a mixture: its rows, how often rows of it were trained on in the steps that ran, its share of all
-    that were, the mean of its losses in the first and in the last tenth of these steps, and its loss on the validation
-    rows at the step whose weights were kept (None: none)."""
+    """An objective of a mixture: its rows, and how often rows of it were trained on in the steps that ran; its share of
+    these rows, and of the tokens that were learned in them (those of answers); the mean of its losses in the first and
+    in the last tenth of these steps, and its loss on the validation rows at the step whose weights were kept (None:
+    none)."""
 
     rows: int
     drawn: int
     share: float
+    token_share: float | None = None
     first: float | None = None
     last: float | None = None
     validation: float | None = None
