@@ -104,6 +104,7 @@ def _print(made: Curated) -> None:
     rows: list[tuple[str, object]] = [
         ("examples", f"{counts['sft']} ({counts['train']} train, {counts['validation']} validation)"),
         ("preferences", counts["dpo"]),
+        *([("comparisons for a critic", counts["critic"])] if "critic" in counts else []),
         ("sources", sources),
         ("repositories", ", ".join(f"{name} {count}" for name, count in card.repositories.items())),
         ("tokens", f"{card.tokens['total']} in all, longest {card.tokens['longest']}, by {card.config['counter']}"),

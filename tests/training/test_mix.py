@@ -15,7 +15,7 @@ from tests.support.curation_material import lines, trained_on
 from tests.support.pairs_material import Repository, World
 from tests.support.recipe_material import a_pair
 from training.data.curation import Curated, curate
-from training.data.curation.blending import OVER_CAP, TWICE, blend, read_mix
+from training.data.curation.blending import OVER_CAP, TOO_LONG, TWICE, blend, read_mix
 from training.data.curation.curate import COPY
 from training.data.curation.mixing import EARLIER
 from training.data.sources import StoredExamples
@@ -78,6 +78,25 @@ def test_the_same_mix_gives_the_same_bytes_and_its_cap_the_same_examples_in_any_
         assert made.dataset_dir is not None
         texts.append((made.dataset_dir / "sft.jsonl").read_bytes())
     assert texts[0] == texts[1] == texts[2]
+
+
+def test_a_cap_is_of_the_examples_that_fit(world: World) -> None:
+    """Half of the examples are longer than the window, among them some of the smallest ids."""
+    long, short = (pairs(EVOL, 10, lines=lines) for lines in (2500, 2))
+    smallest = sorted([*long, *short], key=lambda pair: int(pair.id, 16))[:8]
+    assert any(pair in long for pair in smallest)
+    collection(world.folder / "data", EVOL, [*long, *short])
+    request = world.request(
+        TrainingTarget.CODE,
+        mix=MixSettings.model_validate({"sources": {EVOL: {"cap": 8}}}),
+        max_domain_share=1.0,
+    )
+    made = curate(world.raw, world.curated, request)
+    [row] = made.card.mixed
+    assert row.kept == 8
+    assert row.dropped[OVER_CAP] + row.dropped.get(TOO_LONG, 0) == 12
+    assert row.dropped[TOO_LONG] > 0
+    assert made.card.tokens["longest"] < 2000
 
 
 def test_what_two_sources_have_is_trained_on_once(world: World) -> None:
@@ -188,7 +207,7 @@ def test_a_source_without_examples_and_ambiguous_collections_are_named(world: Wo
     stored = StoredExamples(TrainingTarget.CODE, frozenset(), [], [])
 
     def blended(sources: dict[str, object]) -> None:
-        blend(stored, MixSettings.model_validate({"sources": sources}), data)
+        blend(stored, MixSettings.model_validate({"sources": sources}), data, lambda item: True)
 
     with pytest.raises(UsageError, match="lintseq"):
         blended({"lintseq": {}})

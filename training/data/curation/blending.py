@@ -7,7 +7,7 @@ import heapq
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from training.data.sources.templates import is_current
 ON_RECORD = (PairSource.HARNESS, PairSource.SYNTHETIC, PairSource.SYNTHETIC_DIRECT, PairSource.LOGGED)
 """Sources whose examples lie in the raw database."""
 OVER_CAP, TWICE, OTHER_TARGET, NOT_MIXED = "over its cap", "under another name", "other target", "not in the mix"
+TOO_LONG = "over the window"
+Fits = Callable[[Pair | Preference], bool]
+"""Whether an example is short enough to be trained on."""
 
 
 def read_mix(path: Path) -> MixSettings:
@@ -95,9 +98,11 @@ class Blend:
         return tuple(rows)
 
 
-def blend(stored: StoredExamples, mix: MixSettings, data_dir: Path) -> Blend:
-    """The examples of a mix for the target of `stored`. Raises UsageError for a source without any example for it,
-    TrainingError for a collection that is damaged."""
+def blend(stored: StoredExamples, mix: MixSettings, data_dir: Path, fits: Fits) -> Blend:
+    """The examples of a mix for the target of `stored`; a source's cap is of those that fit.
+
+    Raises UsageError for a source without any example for it, TrainingError for a collection that is damaged.
+    """
     counts = {source: SourceCounts() for source in mix.sources}
     pairs: dict[str, Pair] = {}
     preferences: dict[str, Preference] = {}
@@ -111,7 +116,7 @@ def blend(stored: StoredExamples, mix: MixSettings, data_dir: Path) -> Blend:
             items = _rows(folders)
         elif wanted.collections:
             raise UsageError(f"mix: {source.value} has no collections: its examples are of the runs on record")
-        for item in _capped(items, stored.target, wanted, counts[source]):
+        for item in _capped(items, stored.target, wanted, counts[source], fits):
             known = pairs if isinstance(item, Pair) else preferences
             if item.id in known:
                 counts[source].dropped[DUPLICATE if known[item.id].source is source else TWICE] += 1
@@ -166,9 +171,10 @@ def _rows(folders: Sequence[Path]) -> Iterator[Pair | Preference]:
 
 
 def _capped(
-    items: Iterable[Pair | Preference], target: TrainingTarget, wanted: MixedSource, counts: SourceCounts
+    items: Iterable[Pair | Preference], target: TrainingTarget, wanted: MixedSource, counts: SourceCounts, fits: Fits
 ) -> list[Pair | Preference]:
-    """The items for a target, those with the smallest ids if there are too many; no more than these are in memory."""
+    """The items for a target, those with the smallest ids of all that fit if there are too many; no more than these are
+    in memory, and no more are measured than may be among them. Without a cap all are kept, for a later filter."""
     kept: dict[type, list[tuple[int, int, Pair | Preference]]] = {Pair: [], Preference: []}
     for number, item in enumerate(items):
         counts.offered += 1
@@ -180,7 +186,11 @@ def _capped(
             continue
         heap = kept[type(item)]
         entry = (-int(item.id, 16), -number, item)
-        if wanted.cap is None or len(heap) < wanted.cap:
+        if wanted.cap is not None and len(heap) == wanted.cap and entry[:2] < heap[0][:2]:
+            counts.dropped[OVER_CAP] += 1
+        elif wanted.cap is not None and not fits(item):
+            counts.dropped[TOO_LONG] += 1
+        elif wanted.cap is None or len(heap) < wanted.cap:
             heapq.heappush(heap, entry)
         else:
             heapq.heappushpop(heap, entry)

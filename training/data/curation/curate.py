@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.prompts import REVISION
 from evals.sets import all_sets, copy_of_reserved, reserved, reserved_repositories
+from llm.tokens import TextCounter
 from models.curation_settings import CurationRequest
 from models.errors import CleanRoomError, GuardrailError, TrainingError
+from models.training import Pair, Preference
 from store.learning.datasets import CONSIDERED, add_dataset
 from store.runs import RawStore, sha256
 from training.bases.bases import find_base
 from training.data.curation.advice import read_advice
 from training.data.curation.balance import check_classes, check_spread, class_counts
-from training.data.curation.blending import Blend, blend
+from training.data.curation.blending import TOO_LONG, Blend, blend
 from training.data.curation.card import Card, Rounds, counted
 from training.data.curation.configuration import configuration
 from training.data.curation.contamination import REASONS, HeldOut
@@ -102,14 +104,15 @@ class Curation:
         harvest = read_pairs(self.raw, self.request.target, self.request.settings, campaigns)
         if self.request.sources:
             harvest = harvest.of(self.request.sources)
+        counter, counted_by = counter_of(self.curated, self.request.base)
         blended = None
         if self.request.mix is not None:
             self.progress("reading collections")
-            blended = blend(harvest, self.request.mix, Path(self.request.data_dir))
+            fits = partial(self._fits, counter)
+            blended = blend(harvest, self.request.mix, Path(self.request.data_dir), fits)
             harvest = blended.examples
             if not self.request.dry_run:
                 self.raw.register_contents(blended.contents)
-        counter, counted_by = counter_of(self.curated, self.request.base)
         held = HeldOut(all_sets(self.curated), self.request.settings)
         copies = self._copies(blended)
         pairs = self.filtered("examples", examples_of(harvest.pairs, counter), held, harvest.funnel, copies)
@@ -175,6 +178,12 @@ class Curation:
             card = card.model_copy(update={"mixed": stock.blended.table(both, funnels)})
         return _Made(texts, card, refused)
 
+    def _fits(self, counter: TextCounter, item: Pair | Preference) -> bool:
+        """Whether an example is no longer than the filters let pass."""
+        [example] = examples_of([item], counter)
+        most = self.request.max_prompt_tokens
+        return (most is None or example.prompt_tokens <= most) and example.tokens <= self.request.window(item.stage)
+
     def _copies(self, blended: Blend | None) -> frozenset[str]:
         """The repositories of collections that are copies of reserved ones."""
         contents = [] if blended is None else blended.contents
@@ -202,7 +211,7 @@ class Curation:
             shortest = min((example.prompt_tokens for example in examples), default=0)
             name = f"prompt over {most} tokens (the shortest has {shortest})"
             examples = funnel.keep(name, examples, lambda e: e.prompt_tokens <= most)
-        examples = funnel.keep("over the window", examples, lambda e: e.tokens <= self.request.window(e.item.stage))
+        examples = funnel.keep(TOO_LONG, examples, lambda e: e.tokens <= self.request.window(e.item.stage))
         self.progress(f"comparing {len(examples)} {what}")
         return funnel.kept("near-duplicate", examples, without_near_duplicates(examples, settings.near_duplicate))
 
