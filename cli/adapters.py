@@ -1,13 +1,11 @@
 """`cra adapters`: trained adapters, which are active, and why."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.padding import Padding
-from rich.text import Text
 
+from cli.adapter_decisions import adapter_names, described_decision, print_decisions
 from cli.class_bias import bias_rows, where_applied
 from cli.options import EndToEndLimitOption, EndToEndOption, ItemLevelOption, JsonOption
 from cli.output import console, errors, print_json, spinner, table
@@ -16,7 +14,6 @@ from models.class_bias import CLASS_BIAS
 from models.errors import RegistryError, UsageError
 from models.targets import TrainingTarget
 from store.database import open_database
-from store.learning.promotions import LoggedDecision
 from training.adapters.registry import AdapterVersion, Registry
 from training.adapters.registry.statement import read_statement
 
@@ -64,10 +61,10 @@ def show(name: AdapterName, as_json: JsonOption = False) -> None:
     registry = _registry()
     version = registry.show(name)
     lineage = read_statement(version.path).predicate
-    names = _names(registry)
+    names = adapter_names(registry)
     decisions = [row for row in registry.log(version.target) if version.id in (row.adapter, row.serving)]
     if as_json:
-        said = {"lineage": lineage, "decisions": [_decision(row, names) for row in decisions]}
+        said = {"lineage": lineage, "decisions": [described_decision(row, names) for row in decisions]}
         bias = version.class_bias
         applied = {"class_bias_applied": where_applied(version)} if bias and bias.active else {}
         print_json(_shown(version) | said | applied)
@@ -89,7 +86,7 @@ def show(name: AdapterName, as_json: JsonOption = False) -> None:
     ]
     table(version.name, ["", ""], rows)
     if decisions:
-        _print_decisions(decisions, names)
+        print_decisions(decisions, names)
     else:
         console.print("no decision about it yet")
 
@@ -101,13 +98,13 @@ def log(
 ) -> None:
     """Every promotion, rejection and rollback, oldest first."""
     registry = _registry()
-    rows, names = registry.log(target), _names(registry)
+    rows, names = registry.log(target), adapter_names(registry)
     if as_json:
-        print_json([_decision(row, names) for row in rows])
+        print_json([described_decision(row, names) for row in rows])
         return
     if not rows:
         console.print("no decision yet")
-    _print_decisions(rows, names)
+    print_decisions(rows, names)
 
 
 @app.command()
@@ -278,31 +275,3 @@ def _shown(version: AdapterVersion) -> dict[str, Any]:
 
 def _metrics(metrics: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value:.3f}" for key, value in sorted(metrics.items()) if isinstance(value, float))
-
-
-def _decision(row: LoggedDecision, names: dict[str, str]) -> dict[str, Any]:
-    return row.model_dump(mode="json") | {
-        "adapter_name": names.get(row.adapter or ""),
-        "serving_name": names.get(row.serving or ""),
-    }
-
-
-def _print_decisions(rows: Sequence[LoggedDecision], names: dict[str, str]) -> None:
-    """A line for each decision, and its reason below: reasons are too long for a column."""
-    for row in rows:
-        name = names.get(row.adapter or "", "-")
-        now = names.get(row.serving or "", "the base")
-        console.print(
-            Text.assemble(
-                (f"{row.created_at:%Y-%m-%d %H:%M}  ", "dim"),
-                (f"{row.action} {name}", "bold"),
-                f"  {row.target} is served by {now}",
-            )
-        )
-        console.print(Padding(Text(row.reason), (0, 0, 0, 4)))
-        if row.override:
-            console.print(Padding(Text(f"override: {row.override}", style="yellow"), (0, 0, 0, 4)))
-
-
-def _names(registry: Registry) -> dict[str, str]:
-    return {version.id: version.name for version in registry.list()}
