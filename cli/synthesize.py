@@ -5,17 +5,30 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from cli.options import JsonOption, parse_names
 from cli.output import console, errors, print_json, table
 from cli.positions_recipe import NAME as POSITIONS
 from cli.positions_recipe import make_positions, position_settings
 from cli.progress import progress
-from cli.recipes import RECIPES, cpu_seconds, make_collection, recipe_named
+from cli.recipes import cpu_seconds, make_collection, recipe_named
 from cli.stopping import stop_at_once
+from cli.synthesize_options import (
+    BaseOption,
+    ContextOption,
+    FormatOption,
+    JobsOption,
+    LicenceOption,
+    LimitOption,
+    MessagesOption,
+    RecipeOption,
+    SamplesOption,
+    SeedOption,
+    SharesOption,
+    SourcesArgument,
+    StagesOption,
+)
 from harness.synthesis.run import DirectReport, RepositoryReport
 from harness.synthesis.run import synthesize as synthesize_pairs
 from harness.synthesis.worker import DirectCounts, DirectSettings
@@ -23,58 +36,25 @@ from host.settings import load_settings
 from models.edits import EditFormat
 from models.errors import UsageError
 from models.protocols import Stage
+from models.settings import Settings
 from models.training import PairSource
 from training.data.sources.recipes import RecipeSettings
 
 
 def synthesize(
-    places: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="SOURCE...",
-            help="Git repositories, or packages of `cra prepare`; with --recipe also Python files, folders of "
-            "them, and rows (JSON lines, Parquet) with an instruction and its code.",
-        ),
-    ],
-    stages: Annotated[
-        str | None, typer.Option("--stages", metavar="STAGE,...", help=f"Only these of {', '.join(Stage)}.")
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option("--recipe", metavar="NAME", help=f"By a recipe instead: {', '.join((*RECIPES, POSITIONS))}."),
-    ] = None,
-    samples: Annotated[
-        int, typer.Option(help="With --recipe: ways to take each program apart, or places of a commit.", min=1)
-    ] = 5,
-    seed: Annotated[int, typer.Option(help="With --recipe: another seed takes programs apart in other ways.")] = 0,
-    edit_format: Annotated[
-        EditFormat | None, typer.Option("--edit-format", help="With --recipe: of the edits; unset: the student's.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Commits of each repository at most, the newest; programs with --recipe.", min=1)
-    ] = None,
-    shares: Annotated[
-        str | None,
-        typer.Option("--shares", metavar="KIND=N,...", help="With positions: of single, several and short questions."),
-    ] = None,
-    context_tokens: Annotated[
-        str | None,
-        typer.Option("--context-tokens", metavar="MIN-MAX", help="With positions: between which contexts are drawn."),
-    ] = None,
-    base: Annotated[
-        str | None,
-        typer.Option("--base", metavar="NAME", help="Cut prompts by this base's tokenizer, not by the student's."),
-    ] = None,
-    with_messages: Annotated[
-        bool,
-        typer.Option("--with-messages", help="Also commits set aside, with the tasks of `cra messages regenerate`."),
-    ] = False,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="With --recipe: rows without a licence too; it is recorded.")
-    ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes; unset: one for each core, or one with --recipe.", min=1)
-    ] = None,
+    places: SourcesArgument,
+    stages: StagesOption = None,
+    recipe: RecipeOption = None,
+    samples: SamplesOption = 5,
+    seed: SeedOption = 0,
+    edit_format: FormatOption = None,
+    limit: LimitOption = None,
+    shares: SharesOption = None,
+    context_tokens: ContextOption = None,
+    base: BaseOption = None,
+    with_messages: MessagesOption = False,
+    accept_licence: LicenceOption = False,
+    jobs: JobsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make training pairs for all stages from the commits of repositories, without running any test.
@@ -91,28 +71,30 @@ def synthesize(
     """
     settings = load_settings()
     student = settings.models.endpoint(settings.models.roles.coding).edit_format
-    if recipe is not None and recipe != POSITIONS:
-        if shares is not None or context_tokens is not None:
-            raise UsageError(f"--shares and --context-tokens are for --recipe {POSITIONS}; leave them out")
-        if stages is not None or base is not None or with_messages:
-            raise UsageError("--stages, --base and --with-messages are for commits; leave them out with --recipe")
-        how = _recipe_settings(recipe, samples, seed, edit_format, student)
-        make_collection(places, how, limit=limit, accepted=accept_licence, jobs=jobs or 1, as_json=as_json)
-        return
-    if recipe is not None:
+    if recipe != POSITIONS and (shares is not None or context_tokens is not None):
+        raise UsageError(f"--shares and --context-tokens are for --recipe {POSITIONS}; leave them out")
+    if recipe == POSITIONS:
         if base is not None or with_messages or edit_format is not None or accept_licence:
             raise UsageError(
                 f"--recipe {POSITIONS} takes --seed, --limit, --shares, --context-tokens and --stages only"
             )
         placed = position_settings(seed=seed, examples=limit, shares=shares, context=context_tokens, stage=stages)
         make_positions(places, placed, as_json=as_json)
-        return
-    if shares is not None or context_tokens is not None:
-        raise UsageError(f"--shares and --context-tokens are for --recipe {POSITIONS}; leave them out")
-    if accept_licence:
+    elif recipe is not None:
+        if stages is not None or base is not None or with_messages:
+            raise UsageError("--stages, --base and --with-messages are for commits; leave them out with --recipe")
+        how = _recipe_settings(recipe, samples, seed, edit_format, student)
+        make_collection(places, how, limit=limit, accepted=accept_licence, jobs=jobs or 1, as_json=as_json)
+    elif accept_licence:
         raise UsageError("--accept-licence is for rows, which need --recipe; leave it out")
-    stop_at_once()
-    asked = DirectSettings(
+    else:
+        stop_at_once()
+        asked = _direct_settings(settings, stages, student, base)
+        _make_pairs(places, asked, limit=limit, jobs=jobs, with_messages=with_messages, as_json=as_json)
+
+
+def _direct_settings(settings: Settings, stages: str | None, student: EditFormat, base: str | None) -> DirectSettings:
+    return DirectSettings(
         raw_url=settings.raw_url,
         curated_url=settings.curated_url,
         cache_dir=settings.cache_dir,
@@ -121,7 +103,6 @@ def synthesize(
         edit_format=student,
         base=base,
     )
-    _make_pairs(places, asked, limit=limit, jobs=jobs, with_messages=with_messages, as_json=as_json)
 
 
 def _recipe_settings(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from models.base_evaluation import BaseReport, ForgettingBounds
 from models.errors import RegistryError, UsageError
 from models.training import Role
-from store.learning.adapters import AdapterVersion, deciding, move, serving
+from store.learning.adapters import AdapterVersion, deciding
 from store.learning.base_decisions import (
     BaseDecision,
     LoggedBaseDecision,
@@ -28,7 +28,7 @@ from store.learning.base_decisions import (
     read_base_log,
     undone_by,
 )
-from store.learning.promotions import RegistryDecision, log_decision
+from training.adapters.registry.base_adapters import restore_adapters, stop_adapters
 from training.adapters.registry.base_evidence import check_base_report, last_report, newest_sets, targets_of
 from training.adapters.registry.base_statement import (
     BaseLineage,
@@ -210,7 +210,9 @@ class BaseRegistry:
             notes = f"{reason} (passed over: {'; '.join(passed)})" if passed else reason
             now = self._find(base_in_use(connection, role))
             assert now is not None, "a role with a base before it has one now"
-            restored = self._restore(connection, role, target, undone_by(log, target and target.id), reason)
+            restored = restore_adapters(
+                connection, self._adapters, role, target, undone_by(log, target and target.id), reason
+            )
             log_base_decision(
                 connection, BaseDecision(role, "rollback", now.id, now.id, target.id if target else None, notes)
             )
@@ -232,16 +234,7 @@ class BaseRegistry:
         report: BaseReport | None,
     ) -> BaseChange:
         """Deactivate the adapters of other bases of a role, and log that it uses this base."""
-        stopped = []
-        for target in targets_of(role):
-            champion = serving(connection, target)
-            active = None if champion is None else self._adapters.show(champion)
-            if active is None or active.base == chosen.id:
-                continue
-            move(connection, target, None)
-            notes = f"{override or reason}: {active.base_name} is superseded by {chosen.name}"
-            log_decision(connection, RegistryDecision(target, "adopt", active.id, notes, base=chosen.id))
-            stopped.append(active)
+        stopped = stop_adapters(connection, self._adapters, role, chosen, override or reason)
         decision = BaseDecision(
             role,
             action,
@@ -254,37 +247,7 @@ class BaseRegistry:
             tuple(version.id for version in stopped),
         )
         log_base_decision(connection, decision)
-        return BaseChange(role, before, chosen, tuple(stopped))
-
-    def _restore(
-        self,
-        connection: "Connection",
-        role: Role,
-        base: Base | None,
-        undone: Sequence[LoggedBaseDecision],
-        reason: str,
-    ) -> tuple[tuple[AdapterVersion, ...], tuple[AdapterVersion, ...]]:
-        """Deactivate a role's adapters of other bases, and activate those that the decisions undone took out of
-        service. `base` None: any may be used."""
-        wanted = None if base is None else base.id
-        ended = [self._adapters.show(adapter) for row in undone for adapter in row.stopped]
-        fit = [each for each in ended if wanted in (None, each.base) and not self._adapters.unfit(each.id, wanted)]
-        stopped, restored = [], []
-        for target in targets_of(role):
-            champion = serving(connection, target)
-            active = None if champion is None else self._adapters.show(champion)
-            again = next((each for each in fit if each.target is target), None)
-            if again is None and (active is None or wanted in (None, active.base)):
-                continue
-            if active is not None and active.base == wanted:
-                continue
-            move(connection, target, None if again is None else again.id)
-            log_decision(
-                connection, RegistryDecision(target, "rollback", active.id if active else None, f"base: {reason}")
-            )
-            stopped += [] if active is None else [active]
-            restored += [] if again is None else [again]
-        return tuple(stopped), tuple(restored)
+        return BaseChange(role, before, chosen, stopped)
 
     def _intact(self, candidates: Sequence[str | None]) -> tuple[Base | None, list[str]]:
         passed = list[str]()
