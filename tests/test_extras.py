@@ -20,6 +20,7 @@ COMMANDS = [
     (path.relative_to(ROOT), found[0])
     for path in WRITTEN
     for found in COMMAND.finditer(path.read_text(encoding="utf-8"))
+    if "--project" not in found[0].split()  # of another environment
 ]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 

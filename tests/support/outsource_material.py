@@ -82,7 +82,7 @@ def _elsewhere(pack: Path, python: Path, *arguments: str) -> list[str]:
 
 def clean_environment(folder: Path, requirements: Path) -> Path:
     """The python of a new environment with exactly these requirements, linked from uv's cache without network. Fails
-    where the cache has not all of them: `uv sync --locked --extra train` puts them there."""
+    where the cache has not all of them: `uv sync --inexact --extra train` puts them there."""
     environment = {**os.environ, "UV_OFFLINE": "1", "UV_NO_CONFIG": "1"}
     python = folder / "bin" / "python"
     made = ["uv", "venv", "--quiet", "--python", sys.executable, str(folder)]
