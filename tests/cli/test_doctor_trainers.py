@@ -18,7 +18,7 @@ from training.fit.backends import choose_backend
 
 
 def rows(**training: str) -> dict[str, Finding]:
-    settings = Settings(training=TrainingSettings(**training))  # type: ignore[arg-type]
+    settings = Settings(training=TrainingSettings(**training))
     return {each.what: each for each in trainers(settings)}
 
 
