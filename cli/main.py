@@ -67,7 +67,8 @@ COMMANDS = {
         "Show server, programs, workers, runs, databases, last campaigns and disks, and what is wrong with them."
     ),
     "doctor": (
-        "Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, trainers, vLLM, databases, server, disk, clock."
+        "Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, trainers, vLLM, databases, "
+        "server, disk, clock."
     ),
     "backup": "Copy the raw and curated databases, and the server's, into a directory; everything may go on meanwhile.",
     "validate": "Judge patches by the hidden tests of their instances, as a campaign judges its candidates.",
