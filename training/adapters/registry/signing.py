@@ -1,8 +1,8 @@
 """Signatures over adapter directories: ECDSA with a key of this installation, in the format of model-signing.
 
 The private key is created at first use, readable by its owner only, and never leaves its file. Recipients of adapters
-verify them offline with the public key stored next to it. What was signed elsewhere is accepted if the public key lies in
-`trusted/` beside it: a bundle brings the keys that the adapters and bases in it were signed with.
+verify them offline with the public key stored next to it. What was signed elsewhere is accepted if the public key lies
+in `trusted/` beside it: a bundle brings the keys that the adapters and bases in it were signed with.
 """
 
 import hashlib
