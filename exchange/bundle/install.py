@@ -52,7 +52,7 @@ class Untrusted(Exception):
 def main() -> int:
     """Check what has to be trusted, then run the rest of the installer; each fault is one line."""
     if sys.version_info < LEAST_PYTHON:
-        print("error: this is Python %d.%d; run install.py with 3.9 or newer" % sys.version_info[:2], file=sys.stderr)
+        print(f"error: this is Python {sys.version.split()[0]}; run install.py with 3.9 or newer", file=sys.stderr)
         return 1
     given = arguments().parse_args()
     try:
@@ -91,10 +91,10 @@ def trusted_manifest(folder: Path, key: Path | None, fingerprint: str | None) ->
             raise Untrusted("%s is missing; copy the bundle again" % (folder / name))
     files = {name: read_plain(folder / name) for name in names}
     pem = files[KEY] if key is None else read_plain(key)
-    found = hashlib.sha256(pem).hexdigest()
+    point = public_point(pem)
+    found = fingerprint_of(point)
     if fingerprint is not None and fingerprint.strip().lower().replace(":", "") != found:
         raise Untrusted(f"{key or folder}: the key has the fingerprint {found}, not the one given; do not install")
-    point = public_point(pem)
     signed = signed_files(files.pop(SIGNATURE), point)
     if signed != {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}:
         raise Untrusted(f"{folder}: its files are not those that were signed; copy the bundle again")
@@ -185,6 +185,13 @@ def public_point(pem: bytes) -> tuple[int, int]:
     if not framed or not der.startswith(_KEY_INFO) or len(der) != len(_KEY_INFO) + 64 or not on_curve(x, y):
         raise Untrusted("the public key is none of the curve P-256; give the one that `cra bundle make` named")
     return x, y
+
+
+def fingerprint_of(point: tuple[int, int]) -> str:
+    """The fingerprint of a public key: SHA-256 of its PEM in the one spelling that OpenSSL gives it."""
+    text = base64.b64encode(_KEY_INFO + b"".join(number.to_bytes(32, "big") for number in point)).decode("ascii")
+    lines = ["-----BEGIN PUBLIC KEY-----", text[:64], text[64:], "-----END PUBLIC KEY-----", ""]
+    return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
 
 
 def on_curve(x: int, y: int) -> bool:

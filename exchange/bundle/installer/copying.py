@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .faults import InstallError
 from .manifest import FileEntry, Manifest
+from .parts import Source
 
 _PIECE = 1 << 20
 _GIB = 1 << 30
@@ -71,28 +72,29 @@ class Copy:
         short = {path for path, place in self._targets.items() if _size(place) != self._manifest.files[path].bytes}
         return {name for name in done & self._places.keys() if not any(p in short for p, _ in self._places[name])}
 
-    def write(self, chunks: dict[str, Path]) -> None:
+    def write(self, chunks: dict[str, Source]) -> None:
         """Copy the chunks at hand. Raises InstallError for one that is not what its name says."""
         for path, place in self._targets.items():
             _make(place, self._manifest.files[path])
-        todo = sorted((str(chunks[name]), name) for name in self.missing if name in chunks)
+        todo = sorted((chunks[name], name) for name in self.missing if name in chunks)
         progress = Progress("copying", sum(self._manifest.chunks[name].bytes for _, name in todo))
         with self._record.open("a") as journal:
             for source, name in todo:
-                self._copy(Path(source), name, progress)
-                self._done.add(name)
-                journal.write(f"{name}\n")
-                journal.flush()
+                if self._copy(source, name, progress):
+                    self._done.add(name)
+                    journal.write(f"{name}\n")
+                    journal.flush()
 
-    def _copy(self, source: Path, name: str, progress: Progress) -> None:
-        size, digest = self._manifest.chunks[name].bytes, hashlib.sha256()
+    def _copy(self, source: Source, name: str, progress: Progress) -> bool:
+        """Whether the bytes were those of the chunk; a file in use may have changed since it was installed."""
+        size, digest, read = self._manifest.chunks[name].bytes, hashlib.sha256(), 0
         handles = [(os.open(self._targets[path], os.O_WRONLY | os.O_NOFOLLOW), at) for path, at in self._places[name]]
         try:
-            with os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            with os.fdopen(os.open(source.file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
                 state = os.fstat(stream.fileno())
-                if not stat.S_ISREG(state.st_mode) or state.st_size != size:
-                    raise InstallError(f"{source} is not {size} bytes long; copy this part again")
-                read = 0
+                if not stat.S_ISREG(state.st_mode) or (source.whole and state.st_size != size):
+                    raise InstallError(f"{source.file} is not {size} bytes long; copy this part again")
+                stream.seek(source.offset)
                 while read < size and (piece := stream.read(min(_PIECE, size - read))):
                     digest.update(piece)
                     for handle, at in handles:
@@ -100,12 +102,13 @@ class Copy:
                     read += len(piece)
                     progress.add(len(piece))
         except OSError as error:
-            raise InstallError(f"{source}: {error.strerror}; see disk and medium, then run again") from error
+            raise InstallError(f"{source.file}: {error.strerror}; see disk and medium, then run again") from error
         finally:
             for handle, _ in handles:
                 os.close(handle)
-        if digest.hexdigest() != name:
-            raise InstallError(f"{source} was altered: its hash is not its name; copy this part again")
+        if digest.hexdigest() != name and source.whole:
+            raise InstallError(f"{source.file} was altered: its hash is not its name; copy this part again")
+        return digest.hexdigest() == name
 
     def check(self) -> None:
         """Raise InstallError unless every file is as the manifest says, by hash; others are copied anew next time."""

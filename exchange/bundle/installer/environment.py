@@ -143,6 +143,8 @@ def write_command(prefix: Path) -> None:
     current = prefix / "current"
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables(prefix, current).items()]
     env = shlex.quote(str(current / "env" / "bin"))
-    text = "\n".join(["#!/bin/sh", *lines, f'export PATH={env}:"$PATH"', f'exec {env}/cra "$@"', ""])
+    text = "\n".join(
+        ["#!/bin/sh", "unset PYTHONPATH PYTHONHOME", *lines, f'export PATH={env}:"$PATH"', f'exec {env}/cra "$@"', ""]
+    )
     (prefix / "bin").mkdir(exist_ok=True)
     write_file(prefix / "bin" / "cra", text, 0o755)

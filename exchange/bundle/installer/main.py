@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from . import environment, placing, prefix
 from .copying import Copy
 from .faults import InstallError, PartsMissing
 from .manifest import Manifest, read_manifest
-from .parts import find_chunks
+from .parts import Source, find_chunks
 from .placing import Placement
 from .selftest import self_test
 from .wheels import check_wheels
@@ -72,11 +73,10 @@ def _install(here: Path, content: bytes, given: argparse.Namespace, verify: Veri
         return
     with prefix.opened(place):
         version.mkdir(parents=True, exist_ok=True)
-        known = {**_elsewhere(place, copy.missing - chunks.files.keys()), **chunks.files}
-        copy.write(known)
+        copy.write({**_elsewhere(place, copy.missing - chunks.sources.keys()), **chunks.sources})
         _check_complete(manifest, copy)
         copy.check()
-        _finish(place, version, content, manifest, plan, given)
+        _finish(here, place, version, content, manifest, plan, given)
 
 
 def _targets(manifest: Manifest, plan: Placement, version: Path) -> dict[str, Path]:
@@ -86,15 +86,20 @@ def _targets(manifest: Manifest, plan: Placement, version: Path) -> dict[str, Pa
     return {**own, **{path: version / "incoming" / path for path in sorted(new)}}
 
 
-def _elsewhere(place: Path, missing: set[str]) -> dict[str, Path]:
-    """Chunks that no part has: files of versions that are installed, where a chunk is the whole file."""
-    found: dict[str, Path] = {}
+def _elsewhere(place: Path, missing: set[str]) -> dict[str, Source]:
+    """Chunks that no part has, in the files of the versions that are installed; they are hashed like any others."""
+    found: dict[str, Source] = {}
     for record in sorted((place / "versions").glob(f"*/{INSTALLED}")) if missing else []:
-        files = json.loads(record.read_text())["files"]
-        for path, sha256 in files.items():
+        known = read_manifest((record.parent / "manifest" / "bundle.json").read_bytes())
+        for path, entry in known.files.items():
             file = place / path if path.startswith(f"{placing.DATA}/") else record.parent / path
-            if sha256 in missing and file.is_file() and not file.is_symlink():
-                found[sha256] = file
+            if missing.isdisjoint(entry.chunks) or file.is_symlink() or not file.is_file():
+                continue
+            same, offset = file.stat().st_size == entry.bytes, 0
+            for name in entry.chunks:
+                if same and name in missing:
+                    found[name] = Source(file, offset, whole=False)
+                offset += known.chunks[name].bytes
     return found
 
 
@@ -116,7 +121,13 @@ def _check_complete(manifest: Manifest, copy: Copy) -> None:
 
 
 def _finish(
-    place: Path, version: Path, content: bytes, manifest: Manifest, plan: Placement, given: argparse.Namespace
+    here: Path,
+    place: Path,
+    version: Path,
+    content: bytes,
+    manifest: Manifest,
+    plan: Placement,
+    given: argparse.Namespace,
 ) -> None:
     for folder in manifest.folders:
         if not folder.startswith(f"{placing.DATA}/"):
@@ -132,13 +143,16 @@ def _finish(
     environment.write_command(place)
     for finding in self_test(place, version, manifest.extras):
         print(f"  not yet: {finding}")
-    _record(version, content, manifest)
+    _record(here, version, content)
     prefix.switch(place, version.name)
     print(f"installed: {place / 'bin' / 'cra'} runs {manifest.name}, bundle {version.name}")
 
 
-def _record(version: Path, content: bytes, manifest: Manifest) -> None:
-    """Say that a version is whole, with the hashes of its files; what only the installation needed is removed."""
-    files = {path: entry.sha256 for path, entry in sorted(manifest.files.items())}
-    record = {"bundle": hashlib.sha256(content).hexdigest(), "files": files}
-    prefix.write_file(version / INSTALLED, json.dumps(record, indent=1, sort_keys=True) + "\n")
+def _record(here: Path, version: Path, content: bytes) -> None:
+    """Keep the signed manifest, say that the version is whole, and remove what only the installation needed."""
+    kept = version / "manifest"
+    kept.mkdir(exist_ok=True)
+    for file in (here / "manifest").iterdir():
+        shutil.copyfile(file, kept / file.name)
+    prefix.write_file(version / INSTALLED, json.dumps({"bundle": hashlib.sha256(content).hexdigest()}) + "\n")
+    shutil.rmtree(version / "incoming", ignore_errors=True)

@@ -28,7 +28,8 @@ def self_test(prefix: Path, version: Path, extras: list[str]) -> list[str]:
     """What `cra doctor` found that does not matter yet. Raises InstallError for what does, or a package that cannot be
     imported."""
     print("self-test", flush=True)
-    env = {"HOME": str(prefix), **os.environ, **variables(prefix, version)}
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    env = {"HOME": str(prefix), **kept, **variables(prefix, version)}
     env["PATH"] = f"{version / 'env' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     python, cra = str(version / "env" / "bin" / "python"), str(version / "env" / "bin" / "cra")
     print(f"  cra {_run([cra, '--version'], env).strip()}", flush=True)

@@ -33,8 +33,7 @@ def check_wheels(folder: Path) -> int:
 
 
 def check_wheel(wheel: Path) -> int:
-    """The bytes that a wheel unpacks to. Raises InstallError unless each file has the hash of its row in RECORD, and each
-    row a file."""
+    """The bytes that a wheel unpacks to. Raises InstallError unless its files are those of RECORD, each by hash."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             return _check(wheel, archive)
