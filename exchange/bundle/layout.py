@@ -19,6 +19,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from exchange.folders import SHA256, FileEntry
 from models.errors import UsageError
 from models.plans import Frozen
 
@@ -33,16 +34,15 @@ Category = Literal[
 ]
 PART = re.compile(r"part-([0-9]{4,})")
 """The name of a part's folder."""
-_SHA256 = r"^[0-9a-f]{64}$"
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))})
 
 
-class FileEntry(Frozen):
+class BundledFile(Frozen):
     """A file that the installer lays at a path below the prefix. Its chunks, in order, are its content."""
 
     category: Category
     bytes: int = Field(ge=0)
-    sha256: str = Field(pattern=_SHA256)
+    sha256: str = Field(pattern=SHA256)
     executable: bool = False
     chunks: tuple[str, ...]
 
@@ -54,28 +54,21 @@ class ChunkEntry(Frozen):
     part: int | None = Field(default=None, ge=1)
 
 
-class PlainEntry(Frozen):
-    """A file beside the manifest that is read as it is."""
-
-    bytes: int = Field(ge=0)
-    sha256: str = Field(pattern=_SHA256)
-
-
 class BundleManifest(Frozen):
     """A bundle. `python` and `platform` are those that its wheels are for; `folders` are empty folders, which a git
     clone needs; `part_bytes` is the most bytes of a part's folder (None: one part of any size)."""
 
     version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9._+-]{1,100}$")
-    base: str | None = Field(default=None, pattern=_SHA256)
+    base: str | None = Field(default=None, pattern=SHA256)
     python: str = Field(pattern=r"^3\.[0-9]{1,2}$")
     platform: str = Field(pattern=r"^[a-z0-9_-]{1,60}$")
     extras: tuple[str, ...]
     part_bytes: int | None = Field(default=None, ge=1)
-    files: dict[str, FileEntry]
+    files: dict[str, BundledFile]
     folders: tuple[str, ...] = ()
     chunks: dict[str, ChunkEntry]
-    plain: dict[str, PlainEntry]
+    plain: dict[str, FileEntry]
 
     @property
     def id(self) -> str:

@@ -9,8 +9,8 @@ import os
 import re
 from pathlib import Path
 
+from exchange.folders import check_file, check_names, plain_files, read_manifest_file
 from exchange.outsource import layout
-from exchange.outsource.folders import check_file, check_names, plain_files, read_manifest_file
 from exchange.outsource.layout import PackManifest, ReturnManifest, plain_path, read_manifest
 from exchange.outsource.packing import record_of
 from models.errors import UsageError

@@ -1,0 +1,113 @@
+"""The wheels of a bundle: all that the lock pins for the chosen extras, for this machine's Python and platform."""
+
+import platform
+import re
+import shutil
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.tags import Tag, sys_tags
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from exchange.bundle.code import build_wheel, pinned
+from exchange.bundle.sources import Contents, Source, folder_contents
+from exchange.lock import LOCK, export_lock, fetch_wheels
+from models.errors import UsageError
+from training.bases.files import hash_file
+
+EXTRAS = ("local", "train", "server", "report", "viewer")
+"""The extras that are chosen where none are named."""
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PLATFORM = f"{platform.system().lower()}-{platform.machine()}"
+REQUIREMENTS, WHEELS = "requirements.txt", "wheels"
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+_STAMP = "fetched"
+
+
+class LockedWheels(NamedTuple):
+    """The wheels that would be fetched: how many, their bytes as the lock states them, and what has none for here."""
+
+    files: int
+    bytes: int
+    without: tuple[str, ...]
+
+
+def check_extras(root: Path, extras: Sequence[str]) -> tuple[str, ...]:
+    """The extras, sorted, each once. Raises UsageError for one that the project has not."""
+    known = tomllib.loads((root / "pyproject.toml").read_text())["project"].get("optional-dependencies", {})
+    for extra in extras:
+        if extra not in known:
+            raise UsageError(f"--extra {extra}: the project has none; there are {', '.join(sorted(known)) or 'none'}")
+    return tuple(sorted(set(extras)))
+
+
+def locked_wheels(root: Path, extras: Sequence[str]) -> LockedWheels:
+    """What the lock says of the wheels for this machine; nothing is fetched."""
+    lock = tomllib.loads((root / LOCK).read_text())
+    listed = {(package["name"], package["version"]): package.get("wheels", []) for package in lock["package"]}
+    order = {tag: rank for rank, tag in enumerate(sys_tags())}
+    count, size, without = 0, 0, []
+    for name, version in _needed(export_lock(root, extras)):
+        ranked = [
+            (min((order[tag] for tag in tags if tag in order), default=len(order)), each.get("size", 0))
+            for each in listed.get((name, version), [])
+            if (tags := _tags(each["url"]))
+        ]
+        rank, bytes_ = min(ranked, default=(len(order), 0))
+        if rank == len(order):
+            without.append(f"{name}=={version}")
+            continue
+        count, size = count + 1, size + bytes_
+    return LockedWheels(count, size, tuple(without))
+
+
+def wheel_contents(root: Path, extras: Sequence[str], code: Contents, work: Path) -> Contents:
+    """Fetch the wheels into `work`, build the project's own, and pin all in one requirements file. What an earlier call
+    fetched there is used again. Raises InfrastructureError."""
+    requirements, folder, stamp = work / "locked.txt", work / WHEELS, work / _STAMP
+    text = export_lock(root, extras)
+    requirements.write_text(text)
+    if _needed(text) and not (stamp.is_file() and stamp.read_text() == text):
+        fetch_wheels(requirements, folder)
+    folder.mkdir(exist_ok=True)
+    allowed = set(_HASH.findall(text))
+    for file in folder.iterdir():  # of an earlier call with other extras, or half of a file
+        if hash_file(file) not in allowed:
+            file.unlink()
+    stamp.write_text(text)
+    own = build_wheel(code, work)
+    pins = work / REQUIREMENTS
+    pins.write_text(text + pinned(own))
+    found = folder_contents(folder, WHEELS, "wheel", ours=True)
+    found.folders.clear()
+    found.files.append(Source(f"{WHEELS}/{own.name}", own, "wheel", ours=True))
+    found.files.append(Source(REQUIREMENTS, pins, "wheel", ours=True))
+    return found
+
+
+def remove_fetched(work: Path) -> None:
+    """Delete what was fetched and built."""
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _needed(text: str) -> list[tuple[str, str]]:
+    """Names and versions of the requirements that apply here."""
+    found: list[tuple[str, str]] = []
+    for line in text.splitlines():
+        if line[:1].isalnum():
+            requirement = Requirement(line.rstrip(" \\"))
+            if requirement.marker is None or requirement.marker.evaluate():
+                version = str(requirement.specifier).removeprefix("==")
+                found.append((canonicalize_name(requirement.name), version))
+    return found
+
+
+def _tags(url: str) -> frozenset[Tag]:
+    try:
+        return frozenset(parse_wheel_filename(url.rpartition("/")[2])[3])
+    except InvalidWheelFilename:
+        return frozenset()
