@@ -15,7 +15,7 @@ from typing import Any
 from exchange.bundle import install
 from exchange.bundle.layout import KEY, MANIFEST
 from tests.support.tiny import ROOT
-from tests.support.wheels import lock_text, record_line
+from tests.support.wheels import lock_text, make_wheel, record_line
 from training.adapters.registry.signing import sign
 
 BUNDLE_CODE = ROOT / "exchange" / "bundle"
@@ -54,15 +54,16 @@ def pip_wheel(folder: Path) -> Path:
     return wheel
 
 
-def project_files(wheel: Path, findings: Sequence[Mapping[str, str]] = ()) -> dict[str, bytes]:
+def project_files(pip: Path, folder: Path, findings: Sequence[Mapping[str, str]] = ()) -> dict[str, bytes]:
     """What a bundle holds of a project that needs pip alone. `findings`: those of its `cra doctor`."""
+    found = f"def findings():\n    return {[dict(each) for each in findings]!r}\n"
+    sources = {"cli/__init__.py": "", "cli/main.py": _DOCTOR, "cli/found.py": found}
+    scripts = {"clean_room_agent-7.1.dist-info/entry_points.txt": "[console_scripts]\ncra = cli.main:main\n"}
+    own = make_wheel(folder, "clean_room_agent", "7.1", sources | scripts)
     return {
-        "code/pyproject.toml": b'[project]\nname = "clean-room-agent"\nversion = "7.1"\n',
-        "code/cli/__init__.py": b"",
-        "code/cli/main.py": _DOCTOR.encode(),
-        "code/cli/found.py": f"def findings():\n    return {[dict(each) for each in findings]!r}\n".encode(),
-        "requirements.txt": lock_text(wheel).encode(),
-        f"wheels/{wheel.name}": wheel.read_bytes(),
+        **{f"code/{name}": text.encode() for name, text in sources.items()},
+        "requirements.txt": lock_text(pip, own).encode(),
+        **{f"wheels/{wheel.name}": wheel.read_bytes() for wheel in (pip, own)},
     }
 
 

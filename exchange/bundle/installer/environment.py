@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shlex
 import shutil
 import subprocess
@@ -24,7 +23,6 @@ _OFFLINE = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
 }
-_PACKAGE, _VERSION = "clean_room_agent", re.compile(r'^version = "([0-9A-Za-z.+!-]+)"$', re.MULTILINE)
 _ASK = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.maxsize > 2**32)"
 
 
@@ -80,7 +78,6 @@ def build(version: Path, python: Path) -> None:
     _call([str(env / "bin" / "python"), "-I", str(found[0] / "pip"), "install", "--quiet", "--no-deps", "--no-index",
            "--no-compile", "--require-hashes", "--only-binary", ":all:", "--find-links", str(wheels),
            "-r", str(requirements)])  # fmt: skip
-    _add_project(version)
     write_file(marker, wanted)
 
 
@@ -92,36 +89,6 @@ def _call(argv: list[str]) -> None:
         raise InstallError(f"{argv[0]} does not run: {error.strerror}; give another with --python") from error
     if done.returncode:
         raise InstallError(f"{' '.join(argv[:5])} ended with {done.returncode}; see above, then run this again")
-
-
-def _add_project(version: Path) -> None:
-    """Make the environment use the code beside it, as an editable installation does: a path file, metadata (PEP 376),
-    and the command `cra`."""
-    code, env = version / "code", version / "env"
-    [site] = env.glob("lib/python3.*/site-packages")
-    found = _VERSION.search((code / "pyproject.toml").read_text(encoding="utf-8"))
-    if found is None:
-        raise InstallError(f"{code / 'pyproject.toml'} states no version; make the bundle again")
-    info = site / f"{_PACKAGE}-{found[1]}.dist-info"
-    info.mkdir(exist_ok=True)
-    name = _PACKAGE.replace("_", "-")
-    write_file(info / "METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {found[1]}\n")
-    write_file(info / "INSTALLER", "install.py\n")
-    write_file(info / "entry_points.txt", "[console_scripts]\ncra = cli.main:main\n")
-    write_file(info / "RECORD", "".join(f"{info.name}/{each},,\n" for each in ("INSTALLER", "METADATA", "RECORD")))
-    write_file(site / f"{_PACKAGE}.pth", f"{code}\n")
-    # A shell starts Python, because the kernel cuts long first lines off; Python takes the second line for a text.
-    python = f'"{env / "bin" / "python"}"'
-    lines = [
-        "#!/bin/sh",
-        f"'''exec' {python} \"$0\" \"$@\"",
-        "' '''",
-        "import sys",
-        "",
-        "from cli.main import main",
-        "",
-    ]
-    write_file(env / "bin" / "cra", "\n".join([*lines, "sys.exit(main())", ""]), 0o755)
 
 
 def variables(prefix: Path, version: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The data of a bundle below P/data: whole units, each placed in one step where nothing is, and never over what lives.
 
-A unit is a base, adapter, dataset, collection or repo package (a folder two levels deep), or any other file by itself:
-a database, a key. Of a unit that is there and differs, nothing is changed.
+A unit is a model, dataset, collection or repo package with all its files, or any other file by itself: a database, a
+key, answers to frozen questions. Of a unit that is there and differs, nothing is changed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from .copying import file_hash
 from .manifest import Manifest
 
 DATA = "data"
-_UNITS = frozenset({"bases", "adapters", "datasets", "collections", "corpus"})
+_WHOLE = frozenset(
+    {"bases", "adapters", "adapters-gguf", "critics", "controls", "trainings", "datasets", "mixtures", "collections",
+     "corpus"}
+)  # fmt: skip
+"""Folders whose entries are placed whole: half of a model or a repo package is none."""
 
 
 class Placement(NamedTuple):
@@ -37,7 +41,7 @@ def units_of(manifest: Manifest) -> dict[str, list[str]]:
 
 def _unit(path: str) -> str:
     parts = path.split("/")[1:]
-    return "/".join(parts[:2] if len(parts) > 2 and parts[0] in _UNITS else parts)
+    return "/".join(parts[:2] if len(parts) > 2 and parts[0] in _WHOLE else parts)
 
 
 def plan_data(manifest: Manifest, data: Path) -> Placement:
