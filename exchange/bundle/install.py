@@ -92,7 +92,7 @@ def trusted_manifest(folder: Path, key: Path | None, fingerprint: str | None) ->
     files = {name: read_plain(folder / name) for name in names}
     pem = files[KEY] if key is None else read_plain(key)
     point = public_point(pem)
-    found = fingerprint_of(point)
+    found = hashlib.sha256(public_info(point)).hexdigest()
     if fingerprint is not None and fingerprint.strip().lower().replace(":", "") != found:
         raise Untrusted(f"{key or folder}: the key has the fingerprint {found}, not the one given; do not install")
     signed = signed_files(files.pop(SIGNATURE), point)
@@ -139,18 +139,33 @@ def read_plain(file: Path) -> bytes:
 def signed_files(signature: bytes, point: tuple[int, int]) -> dict[str, str]:
     """The SHA-256 of each file that a signature of model-signing covers. Raises Untrusted if another key made it."""
     try:
-        bundle = json.loads(signature.decode("utf-8"))
-        envelope = bundle["dsseEnvelope"]
-        [made] = envelope["signatures"]
+        envelope = json.loads(signature.decode("utf-8"))["dsseEnvelope"]
         payload = base64.b64decode(envelope["payload"], validate=True)
-        der = base64.b64decode(made["sig"], validate=True)
-        kinds = (bundle["mediaType"], envelope["payloadType"])
-    except (ValueError, KeyError, TypeError) as error:
+        der = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
+    except (ValueError, LookupError, TypeError) as error:
         raise Untrusted(f"{SIGNATURE} is no signature of model-signing; copy the bundle again") from error
     signed = b"DSSEv1 %d %s %d %s" % (len(_PAYLOAD), _PAYLOAD.encode(), len(payload), payload)
-    if kinds != (_BUNDLE, _PAYLOAD) or not verifies(point, der, signed):
+    if signature != signature_text(payload, der, point) or not verifies(point, der, signed):
         raise Untrusted(f"{SIGNATURE} was not made with that key, or was altered; do not install")
     return stated_files(payload)
+
+
+def signature_text(payload: bytes, der: bytes, point: tuple[int, int]) -> bytes:
+    """The one text that a signature's file has. It holds more than the signed bytes, such as the name of the key."""
+    coded = base64.b64encode(public_info(point)).decode("ascii")
+    pem = ["-----BEGIN PUBLIC KEY-----", coded[:64], coded[64:], "-----END PUBLIC KEY-----", ""]
+    hint = hashlib.sha256("\n".join(pem).encode("ascii")).hexdigest()
+    made = [{"sig": base64.b64encode(der).decode("ascii"), "keyid": ""}]
+    whole = {
+        "mediaType": _BUNDLE,
+        "verificationMaterial": {"publicKey": {"hint": hint}, "tlogEntries": []},
+        "dsseEnvelope": {
+            "payload": base64.b64encode(payload).decode("ascii"),
+            "payloadType": _PAYLOAD,
+            "signatures": made,
+        },
+    }
+    return json.dumps(whole, separators=(",", ":")).encode("ascii")
 
 
 def stated_files(payload: bytes) -> dict[str, str]:
@@ -187,11 +202,9 @@ def public_point(pem: bytes) -> tuple[int, int]:
     return x, y
 
 
-def fingerprint_of(point: tuple[int, int]) -> str:
-    """The fingerprint of a public key: SHA-256 of its PEM in the one spelling that OpenSSL gives it."""
-    text = base64.b64encode(_KEY_INFO + b"".join(number.to_bytes(32, "big") for number in point)).decode("ascii")
-    lines = ["-----BEGIN PUBLIC KEY-----", text[:64], text[64:], "-----END PUBLIC KEY-----", ""]
-    return hashlib.sha256("\n".join(lines).encode("ascii")).hexdigest()
+def public_info(point: tuple[int, int]) -> bytes:
+    """A public key as SubjectPublicKeyInfo in DER; its SHA-256 is the key's fingerprint."""
+    return _KEY_INFO + b"".join(number.to_bytes(32, "big") for number in point)
 
 
 def on_curve(x: int, y: int) -> bool:
