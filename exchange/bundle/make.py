@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exchange.bundle import layout
+from exchange.bundle import install, layout
 from exchange.bundle.chunks import ChunkStore, spread, writing
 from exchange.bundle.code import code_contents
 from exchange.bundle.data import (
@@ -40,7 +40,7 @@ from training.bases.files import hash_file
 
 Listener = Callable[[str, int, int], None]
 """Told what is done, and how many bytes of how many."""
-INSTALLER = tuple(name for name in (layout.INSTALL, "ecdsa.py") if Path(__file__).with_name(name).is_file())
+INSTALLER = (layout.INSTALL, *(f"{install.INSTALLER}/{name}.py" for name in install.MODULES))
 """The installer's files, which are copied as they are."""
 _SIGNATURE_BYTES = 16 << 10
 """More than a signature, a public key and the digits of part numbers take."""
@@ -187,7 +187,7 @@ class _Making:
             if manifest.part_bytes is not None:
                 shutil.copytree(self.draft / layout.MANIFEST, folder / layout.MANIFEST)
                 for name in manifest.plain:
-                    shutil.copyfile(self.draft / name, folder / name)
+                    _copy(self.draft / name, folder / name)
         for name in ("chunks", "work"):
             shutil.rmtree(self.draft / name)
 
@@ -240,7 +240,7 @@ class _Making:
         (self.draft / layout.GUIDE).write_text(text)
         (self.draft / layout.SBOM).write_bytes(write_sbom(self.order.root, self.extras, files))
         for name in INSTALLER:
-            shutil.copyfile(Path(__file__).with_name(name), self.draft / name)
+            _copy(Path(__file__).parent / name, self.draft / name)
         return {name: _entry(self.draft / name) for name in (layout.GUIDE, layout.SBOM, *INSTALLER)}
 
     def _in_parts(self, manifest: BundleManifest, part_bytes: int) -> BundleManifest:
@@ -258,6 +258,11 @@ class _Making:
                 f"give at least {least}"
             )
         return manifest.model_copy(update={"chunks": spread(manifest.files, self.store.chunks, self.store.held, room)})
+
+
+def _copy(file: Path, place: Path) -> None:
+    place.parent.mkdir(exist_ok=True)
+    shutil.copyfile(file, place)
 
 
 def _entry(file: Path) -> FileEntry:

@@ -25,6 +25,8 @@ PLATFORM = f"{platform.system().lower()}-{platform.machine()}"
 REQUIREMENTS, WHEELS = "requirements.txt", "wheels"
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _STAMP = "fetched"
+_PATCHES = 30
+"""More than the patch releases that any minor version of Python has had."""
 
 
 class LockedWheels(NamedTuple):
@@ -55,7 +57,7 @@ def locked_wheels(root: Path, extras: Sequence[str]) -> LockedWheels:
     listed = {(package["name"], package["version"]): package.get("wheels", []) for package in lock["package"]}
     order = {tag: rank for rank, tag in enumerate(sys_tags())}
     found, without = dict[str, int](), list[str]()
-    for name, version in _needed(export_lock(root, extras)):
+    for name, version in _needed(any_patch(export_lock(root, extras))):
         wheels = {each["url"].rpartition("/")[2]: each.get("size", 0) for each in listed.get((name, version), [])}
         best = min(wheels, key=lambda wheel: _rank(wheel, order), default="")
         if best and _rank(best, order) < len(order):
@@ -70,7 +72,7 @@ def wheel_contents(root: Path, extras: Sequence[str], code: Contents, work: Path
     fetched there is used again. Raises InfrastructureError."""
     requirements, folder, stamp = work / "locked.txt", work / WHEELS, work / _STAMP
     text = export_lock(root, extras)
-    requirements.write_text(text)
+    requirements.write_text(any_patch(text))
     if _needed(text) and not (stamp.is_file() and stamp.read_text() == text):
         fetch_wheels(requirements, folder)
     folder.mkdir(exist_ok=True)
@@ -87,6 +89,20 @@ def wheel_contents(root: Path, extras: Sequence[str], code: Contents, work: Path
     found.files.append(Source(f"{WHEELS}/{own.name}", own, "wheel", ours=True))
     found.files.append(Source(REQUIREMENTS, pins, "wheel", ours=True))
     return found
+
+
+def any_patch(text: str) -> str:
+    """The requirements without the markers that only some patch releases of this Python meet: a bundle is for all of
+    them, and the other machine's pip applies its markers itself."""
+    return "".join(_unmarked(line) for line in text.splitlines(keepends=True))
+
+
+def _unmarked(line: str) -> str:
+    if not line[:1].isalnum() or "python_full_version" not in line:
+        return line
+    marker = Requirement(line.rstrip(" \\\n")).marker
+    met = [marker is None or marker.evaluate({"python_full_version": f"{PYTHON}.{patch}"}) for patch in range(_PATCHES)]
+    return f"{line.partition(';')[0].rstrip()} \\\n" if any(met) and not all(met) else line
 
 
 def _needed(text: str) -> list[tuple[str, str]]:
