@@ -13,15 +13,15 @@ from cli.options import JsonOption
 from cli.output import console, print_json, waiting
 from cli.server.connection import database_variables, read_connection, server_directory
 from host.code_version import code_version
-from host.postgres import programs, run_program
+from host.postgres import programs
 from host.private import private_directory, private_file
 from host.settings import load_settings
 from models.errors import InfrastructureError, UsageError
 from models.settings import Settings
+from store.snapshots import dump_postgresql
 from store.upkeep import copy_sqlite, is_postgresql, password_apart, sqlite_file
 
 _LIST = "backup.json"
-_DUMP_SECONDS = 6 * 3600
 
 
 def backup(
@@ -74,10 +74,8 @@ def _copied(name: str, url: str, directory: Path, passwords: Path) -> dict[str, 
     with waiting(f"copying {name}"):
         if is_postgresql(url):
             copy = directory / f"{name}.dump"
-            private_file(copy)
+            dump_postgresql(url, copy)
             bare, password = password_apart(url)
-            secret = {} if password is None else {"PGPASSWORD": password}
-            run_program("pg_dump", ["-Fc", "-f", str(copy), "-d", bare], env=secret, timeout=_DUMP_SECONDS)
             embedded = str(passwords.parent) in unquote(bare)  # the socket's folder, percent-encoded
             own = passwords if password is not None and passwords.is_file() and embedded else None
             target = f"{bare}{'&' if '?' in bare else '?'}passfile={own}" if own else bare

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from exchange.folders import SHA256, FileEntry
 from models.errors import UsageError
 from models.plans import Frozen
 from models.targets import Role, TrainingTarget
@@ -29,15 +30,6 @@ MADE = ("env", "work", "returned", f"{LLAMAFACTORY}/{SAVED}")
 """Folders that `run.py` or another trainer makes in a pack; they are no part of it."""
 ANSWERS, PROBES, FIT, LOSSES = "answers.jsonl", "probes.jsonl", "fit.json", "losses.jsonl"
 ADAPTER, GGUF = "adapter", "model.gguf"
-
-_SHA256 = r"^[0-9a-f]{64}$"
-
-
-class FileEntry(Frozen):
-    """A file of a manifest."""
-
-    bytes: int = Field(ge=0)
-    sha256: str = Field(pattern=_SHA256)
 
 
 class Needs(Frozen):
@@ -63,14 +55,14 @@ class PackManifest(Frozen):
     target: TrainingTarget
     method: Method
     role: Role | None
-    dataset: str = Field(pattern=_SHA256)
-    base: str = Field(pattern=_SHA256)
+    dataset: str = Field(pattern=SHA256)
+    base: str = Field(pattern=SHA256)
     base_name: str
     base_files: dict[str, FileEntry]
     recipe: Recipe
     backend: TrainingBackend
     overrides: tuple[BackendOverride, ...]
-    job: str = Field(pattern=_SHA256)
+    job: str = Field(pattern=SHA256)
     evaluation_set: str | None
     python: str
     platform: str
@@ -93,7 +85,7 @@ class ReturnManifest(Frozen):
     so that a changed byte of it shows."""
 
     version: Literal[1] = 1
-    pack: str = Field(pattern=_SHA256)
+    pack: str = Field(pattern=SHA256)
     files: dict[str, FileEntry]
     seal: str = ""
 

@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evals.sets import latest_set
+from exchange.folders import FileEntry
+from exchange.lock import fetch_wheels
 from exchange.outsource import layout
+from exchange.outsource.code import copy_code, export_requirements
 from exchange.outsource.guide import guide
-from exchange.outsource.layout import FileEntry, Needs, PackFormat, PackManifest, entries_of, entry_of, spelled
+from exchange.outsource.layout import Needs, PackFormat, PackManifest, entries_of, entry_of, spelled
 from exchange.outsource.licences import check_licences
 from exchange.outsource.lineage import data_files, elsewhere_code, elsewhere_job
 from exchange.outsource.llamafactory import write_llamafactory
 from exchange.outsource.needs import needs_of
 from exchange.outsource.questions import ASKED, questions_of, write_lines
-from exchange.outsource.requirements import copy_code, export_requirements, fetch_wheels
 from host.private import private_directory
 from models.errors import EvaluationError, TrainingError, UsageError
 from models.evaluation import EvaluationSet

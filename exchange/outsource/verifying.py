@@ -11,9 +11,9 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from exchange.folders import FileEntry, check_file, check_names, plain_files, read_manifest_file
 from exchange.outsource import layout
-from exchange.outsource.folders import check_file, check_names, plain_files, read_manifest_file
-from exchange.outsource.layout import FileEntry, PackManifest, ReturnManifest, plain_path, read_manifest
+from exchange.outsource.layout import PackManifest, ReturnManifest, plain_path, read_manifest
 from exchange.outsource.packing import record_of
 from host.throwaway import throwaway
 from models.errors import UsageError

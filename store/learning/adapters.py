@@ -13,6 +13,7 @@ from models.plans import Frozen
 from models.training import TrainingTarget
 from store.active_adapters import served_name
 from store.database import reading
+from store.places import located
 from store.tables import AdapterMetadata, BaseModel, table_of
 
 _ADAPTERS, _BASES = table_of(AdapterMetadata), table_of(BaseModel)
@@ -66,7 +67,8 @@ def list_adapters(curated: Engine, target: TrainingTarget | None = None) -> list
         AdapterVersion(
             target=TrainingTarget(row["stage"]),
             base_name=row["name"] or row["base"][:12],
-            **{name: row[name] for name in AdapterVersion.model_fields if name not in ("target", "base_name")},
+            path=located(row["path"]),
+            **{name: row[name] for name in AdapterVersion.model_fields if name not in ("target", "base_name", "path")},
         )
         for row in rows
     ]

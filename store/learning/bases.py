@@ -7,6 +7,7 @@ from sqlalchemy import Engine, Row, insert, select
 
 from models.errors import UsageError
 from store.database import reading
+from store.places import located
 from store.rows import writing
 from store.tables import BaseModel, table_of
 
@@ -51,4 +52,4 @@ def record_base(curated: Engine, base: Base) -> Base:
 
 
 def _base(row: Row[Any]) -> Base:
-    return Base(row.id, row.name, Path(row.path), row.role, row.version, dict(row.facts))
+    return Base(row.id, row.name, located(row.path), row.role, row.version, dict(row.facts))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.training import TrainingTarget
 from store.database import reading
+from store.places import located
 from store.rows import add, writing
 from store.tables import TrainingPlan, TrainingRun, table_of
 from store.texts import Texts
@@ -35,7 +36,7 @@ def find_training(raw: "Engine", job: str) -> FinishedTraining | None:
     if row is None:
         return None
     return FinishedTraining(
-        row.plan_id, row.adapter, Path(row.path), row.backend, row.steps, row.tokens, row.seconds, row.metrics
+        row.plan_id, row.adapter, located(row.path), row.backend, row.steps, row.tokens, row.seconds, row.metrics
     )
 
 

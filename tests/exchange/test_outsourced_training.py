@@ -17,9 +17,9 @@ from sqlalchemy import select
 pytest.importorskip("torch")
 
 from evals.sets import latest_set
+from exchange.lock import fetch_wheels
 from exchange.outsource import layout
 from exchange.outsource.accepting import accept
-from exchange.outsource.requirements import fetch_wheels
 from exchange.outsource.verifying import unread, verify_pack
 from exchange.outsource.work import work
 from models.errors import CleanRoomError, InfrastructureError, UsageError

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exchange.outsource.requirements import ROOMS, ROOT, copy_code
+from exchange.outsource.code import ROOMS, copy_code
+from host.checkout import ROOT
 from host.process import run
 
 

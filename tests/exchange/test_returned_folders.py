@@ -13,9 +13,10 @@ import pytest
 pytest.importorskip("torch")
 
 from evals.sets import latest_set
+from exchange.folders import FileEntry
 from exchange.outsource import layout
 from exchange.outsource.accepting import accept
-from exchange.outsource.layout import FileEntry, ReturnManifest, entries_of, read_manifest, spelled
+from exchange.outsource.layout import ReturnManifest, entries_of, read_manifest, spelled
 from exchange.outsource.questions import GivenAnswer, question_id, read_answers, write_lines
 from exchange.outsource.verifying import stage_returned
 from exchange.outsource.work import work

@@ -1,9 +1,11 @@
 """Signatures over adapter directories: ECDSA with a key of this installation, in the format of model-signing.
 
 The private key is created at first use, readable by its owner only, and never leaves its file. Recipients of adapters
-verify them offline with the public key stored next to it.
+verify them offline with the public key stored next to it. What was signed elsewhere is accepted if the public key lies
+in `trusted/` beside it: a bundle brings the keys that the adapters and bases in it were signed with.
 """
 
+import hashlib
 import os
 import uuid
 from pathlib import Path
@@ -13,6 +15,10 @@ from host.private import private_directory
 from models.errors import RegistryError
 
 SIGNATURE = "statement.sig"
+TRUSTED = "trusted"
+"""Folder of the keys' folder with public keys of other installations, each named by its fingerprint."""
+_LONGEST_KEY = 1 << 16
+"""The most bytes of a public key that are read."""
 _PRIVATE, _PUBLIC = "signing-key.pem", "signing-key.pub"
 
 
@@ -31,11 +37,17 @@ def sign(directory: Path, keys: Path) -> None:
 
 
 def check_signature(directory: Path, keys: Path) -> None:
-    """Raise RegistryError unless every file of a directory is as signed here, and none was added or removed."""
+    """Raise RegistryError unless every file of a directory is as signed here, or with a trusted key, and none was added
+    or removed."""
+    check_signed_by(directory, next((key for key in trusted_keys(keys) if _names(directory, key)), keys / _PUBLIC))
+
+
+def check_signed_by(directory: Path, public: Path) -> None:
+    """Raise RegistryError unless every file of a directory is as signed with a key, and none was added or removed."""
     from cryptography.exceptions import InvalidSignature
     from model_signing import verifying
 
-    signature, public = directory / SIGNATURE, keys / _PUBLIC
+    signature = directory / SIGNATURE
     for needed in (public, signature):
         if not needed.is_file():
             raise RegistryError(f"{needed} is missing; without it nothing in {directory} can be trusted")
@@ -49,6 +61,47 @@ def check_signature(directory: Path, keys: Path) -> None:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RegistryError(f"{signature} does not match the files: {first}") from error
+
+
+def trusted_keys(keys: Path) -> list[Path]:
+    """The public keys of other installations that are trusted here."""
+    folder = keys / TRUSTED
+    found = sorted(folder.glob("*.pub")) if folder.is_dir() and not folder.is_symlink() else []
+    return [file for file in found if file.is_file() and not file.is_symlink() and fingerprint(file) == file.stem]
+
+
+def known_keys(keys: Path) -> list[Path]:
+    """The public keys whose signatures hold here: this installation's, if it has one yet, and trusted ones."""
+    own = keys / _PUBLIC
+    return [*([own] if own.is_file() else []), *trusted_keys(keys)]
+
+
+def public_key(keys: Path) -> Path:
+    """The public key of this installation; the pair is created if it is missing. Raises RegistryError."""
+    _private_key(keys)
+    return keys / _PUBLIC
+
+
+def fingerprint(public: Path) -> str:
+    """SHA-256 of a public key in DER (SubjectPublicKeyInfo). Raises RegistryError if the file holds none."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        with public.open("rb") as stream:
+            key = serialization.load_pem_public_key(stream.read(_LONGEST_KEY))
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        raise RegistryError(f"{public} holds no public key in PEM; give another file") from error
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+def _names(directory: Path, public: Path) -> bool:
+    """Whether the signature of a directory names a public key as its own; that is not a proof."""
+    try:
+        return hashlib.sha256(public.read_bytes()).hexdigest() in (directory / SIGNATURE).read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _hashing(signature: Path) -> Any:

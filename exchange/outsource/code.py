@@ -1,18 +1,17 @@
-"""The environment of a pack: pinned requirements with hashes from this checkout's lock, and the wheels if asked for."""
+"""The code of a pack, and the pinned requirements of its back end."""
 
 import shutil
-import sys
 from pathlib import Path
 
-from host.checkout import LOCK, ROOT
-from host.process import CommandFailed, run
-from models.errors import InfrastructureError, UsageError
+from exchange.lock import export_lock
+from host.checkout import ROOT
+from host.process import run
 from training.fit.installed import EXTRAS
 from training.fit.recipe import TrainingBackend
 
 ROOMS = ("models", "host", "store", "llm", "repos", "agent", "runtime", "harness", "evals", "training")
 """The rooms whose code a training needs, all of each."""
-_ALSO = ("exchange/__init__.py", "exchange/outsource")
+_ALSO = ("exchange/__init__.py", "exchange/folders.py", "exchange/lock.py", "exchange/outsource")
 _CODE = (".py",)
 _TEMPLATES = "agent/prompts/"
 """Folder whose templates leave with the code, as they are read when it is imported."""
@@ -22,27 +21,7 @@ _UNUSED = ("prefect", "uv")
 
 def export_requirements(backend: TrainingBackend, root: Path = ROOT) -> str:
     """The pinned requirements of a back end, with the hashes of their files. Raises UsageError without a lock."""
-    if not (root / LOCK).is_file():
-        raise UsageError(f"{root} has no {LOCK}; run `cra outsource pack` from a checkout of the project")
-    options = [part for extra in EXTRAS[backend] for part in ("--extra", extra)]
-    options += [part for name in _UNUSED for part in ("--prune", name)]
-    exported = run(
-        ["uv", "export", "--frozen", "--offline", "--quiet", "--no-dev", "--no-emit-project", "--no-header",
-         "--no-annotate", "--format", "requirements-txt", *options],
-        cwd=root,
-    )  # fmt: skip
-    return exported.decode()
-
-
-def fetch_wheels(requirements: Path, folder: Path) -> None:
-    """Download the wheels of requirements for this machine's Python and platform. Raises InfrastructureError."""
-    folder.mkdir()
-    argv = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-            "--require-hashes", "--only-binary", ":all:", "-r", str(requirements), "-d", str(folder)]  # fmt: skip
-    try:
-        run(argv, timeout=7200.0)
-    except CommandFailed as error:
-        raise InfrastructureError(f"the wheels cannot be fetched ({error}); try again, or pack without them") from error
+    return export_lock(root, EXTRAS[backend], _UNUSED)
 
 
 def copy_code(target: Path, root: Path = ROOT) -> None:

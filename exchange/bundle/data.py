@@ -1,0 +1,114 @@
+"""What of a data directory a bundle holds: models, adapters, data sets, corpus, databases, public keys."""
+
+import shutil
+from pathlib import Path
+
+from exchange.bundle.layout import Category
+from exchange.bundle.sources import Contents, LeftOut, Source, folder_contents
+from harness.packages.package import MANIFEST, package_findings
+from models.errors import UsageError
+from models.settings import Settings
+from store.snapshots import dump_postgresql, snapshot_sqlite
+from store.upkeep import is_postgresql, sqlite_file
+from training.adapters.registry.signing import TRUSTED, fingerprint, known_keys
+
+DATA = "data"
+TRAVELS: dict[str, tuple[Category, str]] = {
+    "bases": ("model", "frozen bases, checkpoints for recovery among them"),
+    "relevance": ("model", "the relevance classifier that was fitted here"),
+    "adapters": ("adapter", "adapters with their signed statements"),
+    "adapters-gguf": ("adapter", "the same for llama.cpp and Ollama"),
+    "critics": ("adapter", "trained critics"),
+    "controls": ("adapter", "control adapters that gates compare with"),
+    "trainings": ("adapter", "results of trainings, and checkpoints of unfinished ones"),
+    "datasets": ("corpus", "curated data sets"),
+    "mixtures": ("corpus", "mixtures of data sets"),
+    "collections": ("corpus", "examples made by recipes, teachers and imports"),
+    "messages": ("corpus", "tasks that a teacher wrote for commits"),
+    "evaluations": ("evaluation", "answers to frozen questions, by which gates decide"),
+    "ablations": ("evaluation", "results of ablations"),
+    "probes": ("evaluation", "results of probes"),
+    "critic": ("evaluation", "figures of critics"),
+}
+"""The folders of a data directory that travel."""
+STAYS = {
+    "keys": "the private key never leaves; the other machine makes its own",
+    "engine": "runs of the engine on this machine; the other one makes its own",
+    "server": "flow runs, passwords and addresses of this machine's server; `cra up` makes another there",
+    "sessions": "tasks of users of this machine",
+    "outsourced": "records of packs that other machines were given; none comes back after the migration",
+    "reduced": "made again from its base when a training asks for it",
+}
+"""The folders that do not, and why."""
+NOT_IN_DATA = (
+    LeftOut(
+        "cache directory", "clones, environments, indexes and unfinished work; made again from packages and wheels"
+    ),
+    LeftOut("cra.toml, CRA_* variables", "addresses and tokens; teachers are not asked after the migration"),
+)
+_DATABASES = ("raw", "curated")
+
+
+def data_contents(settings: Settings) -> Contents:
+    """The files of the data directory that travel as they are. Raises UsageError for a link among them."""
+    found = Contents(left_out=list(NOT_IN_DATA))
+    root = settings.data_dir
+    for entry in sorted(root.iterdir()) if root.is_dir() else ():
+        if entry.name in TRAVELS:
+            found.add(folder_contents(entry, f"{DATA}/{entry.name}", TRAVELS[entry.name][0]))
+        elif entry.name in STAYS:
+            found.left_out.append(LeftOut(entry.name, STAYS[entry.name]))
+        elif entry.is_dir() and entry.resolve() != settings.corpus.resolve():
+            found.left_out.append(LeftOut(entry.name, "not a folder that an installation needs"))
+    return found
+
+
+def packages_of(corpus: Path) -> list[Path]:
+    """The repo packages in a corpus."""
+    return sorted(folder for folder in corpus.iterdir() if (folder / MANIFEST).is_file()) if corpus.is_dir() else []
+
+
+def corpus_contents(corpus: Path) -> Contents:
+    """The packages of a corpus. Folders without a manifest are left out."""
+    found, packages = Contents(), packages_of(corpus)
+    for package in packages:
+        found.add(folder_contents(package, f"{DATA}/corpus/{package.name}", "corpus"))
+    others = sorted(
+        {entry.name for entry in corpus.iterdir()} - {each.name for each in packages} if corpus.is_dir() else ()
+    )
+    found.left_out += [LeftOut(f"corpus/{name}", "no manifest: no package, or not finished") for name in others]
+    return found
+
+
+def check_package(package: Path) -> None:
+    """Raise UsageError, naming the first fault, for a package that does not pass the checks of a foreign one."""
+    if findings := package_findings(package):
+        raise UsageError(f"package {package.name} cannot travel: {findings[0]}; or move it out of the corpus")
+
+
+def database_urls(settings: Settings) -> dict[str, str]:
+    """The databases that are there, by their kind."""
+    urls = dict(zip(_DATABASES, (settings.raw_url, settings.curated_url), strict=True))
+    return {kind: url for kind, url in urls.items() if is_postgresql(url) or sqlite_file(url).is_file()}
+
+
+def copy_databases(settings: Settings, work: Path) -> Contents:
+    """Copies of the databases, one state each. Of SQLite the same rows give the same bytes; a dump of PostgreSQL holds
+    the time at which it was made."""
+    folder, found = work / "databases", Contents()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for kind, url in database_urls(settings).items():
+        if is_postgresql(url):
+            dump_postgresql(url, folder / f"{kind}.dump")
+            found.files.append(Source(f"databases/{kind}.dump", folder / f"{kind}.dump", "database", ours=True))
+        else:
+            snapshot_sqlite(sqlite_file(url), folder / f"{kind}.sqlite", settings.data_dir)
+            found.files.append(Source(f"{DATA}/{kind}.sqlite", folder / f"{kind}.sqlite", "database", ours=True))
+    return found
+
+
+def key_contents(keys: Path) -> Contents:
+    """The public keys that adapters and bases here were signed with, by their fingerprints."""
+    files = {fingerprint(file): file for file in known_keys(keys)}
+    return Contents([Source(f"{DATA}/keys/{TRUSTED}/{name}.pub", file, "key") for name, file in sorted(files.items())])

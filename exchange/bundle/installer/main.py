@@ -1,0 +1,158 @@
+"""The installation from its first check to its last step; a run that was stopped goes on where it was.
+
+check    platform, Python, prefix, disk; the parts: nothing in them that is not in the manifest
+copy     chunks to files below P/versions/<id>/, each hashed as it is read and once more when it is whole
+place    the data's units into P/data, where nothing is; what lives there is left
+build    the environment from the wheels
+test     the self-test
+switch   P/current to the new version, in one step
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import environment, placing, prefix
+from .copying import Copy
+from .faults import InstallError, PartsMissing
+from .manifest import Manifest, read_manifest
+from .parts import Source, find_chunks
+from .placing import Placement
+from .selftest import self_test
+from .wheels import check_wheels
+
+INSTALLED = "installed.json"
+_UNPACKED = 4
+"""Bytes of an installed wheel for each of its own, at most, as a rule."""
+
+Verify = Callable[["Path", "Path | None", "str | None"], "tuple[bytes, str]"]
+
+
+def main(here: Path, content: bytes, given: argparse.Namespace, verify: Verify) -> int:
+    """Install the bundle; each fault is one line. Returns 3 while parts are missing."""
+    try:
+        _install(here, content, given, verify)
+    except PartsMissing as error:
+        print(f"not finished: {error}", file=sys.stderr)
+        return 3
+    except (InstallError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _install(here: Path, content: bytes, given: argparse.Namespace, verify: Verify) -> None:
+    manifest = read_manifest(content)
+    environment.check_platform(manifest)
+    sources = [here, *(folder.absolute() for folder in given.part)]
+    place = prefix.check_prefix(given.prefix, sources)
+    _, fingerprint = verify(here / "manifest", given.key, given.fingerprint)
+
+    def trust(folder: Path) -> bytes:
+        return verify(folder, given.key, given.fingerprint or fingerprint)[0]
+
+    chunks = find_chunks(content, manifest, sources, trust)
+    version = place / "versions" / hashlib.sha256(content).hexdigest()[:16]
+    plan = placing.plan_data(manifest, place / placing.DATA)
+    targets = _targets(manifest, plan, version)
+    copy = Copy(manifest, targets, version / "journal")
+    installed = (version / INSTALLED).is_file()
+    unpacked = sum(entry.bytes for entry in manifest.files.values() if entry.category == "wheel") * _UNPACKED
+    prefix.check_space(place, copy.missing_bytes + (0 if installed else unpacked))
+    packed = any(path.startswith("interpreter/") for path in manifest.files)
+    if not packed or given.python is not None:
+        environment.find_python(manifest, given.python)
+    if given.dry_run:
+        print(f"parts here: {sorted(chunks.parts)} of {manifest.parts}; {len(targets)} files to install")
+        return
+    with prefix.opened(place):
+        version.mkdir(parents=True, exist_ok=True)
+        copy.write({**_elsewhere(place, copy.missing - chunks.sources.keys()), **chunks.sources})
+        _check_complete(manifest, copy)
+        copy.check()
+        _finish(here, place, version, content, manifest, plan, given)
+
+
+def _targets(manifest: Manifest, plan: Placement, version: Path) -> dict[str, Path]:
+    """The place of each file that is assembled: the version's own below its folder, new data aside of it."""
+    new = {path for paths in plan.new.values() for path in paths}
+    own = {path: version / path for path in manifest.files if not path.startswith(f"{placing.DATA}/")}
+    return {**own, **{path: version / "incoming" / path for path in sorted(new)}}
+
+
+def _elsewhere(place: Path, missing: set[str]) -> dict[str, Source]:
+    """Chunks that no part has, in the files of the versions that are installed; they are hashed like any others."""
+    found: dict[str, Source] = {}
+    for record in sorted((place / "versions").glob(f"*/{INSTALLED}")) if missing else []:
+        known = read_manifest((record.parent / "manifest" / "bundle.json").read_bytes())
+        for path, entry in known.files.items():
+            file = place / path if path.startswith(f"{placing.DATA}/") else record.parent / path
+            if missing.isdisjoint(entry.chunks) or file.is_symlink() or not file.is_file():
+                continue
+            same, offset = file.stat().st_size == entry.bytes, 0
+            for name in entry.chunks:
+                if same and name in missing:
+                    found[name] = Source(file, offset, whole=False)
+                offset += known.chunks[name].bytes
+    return found
+
+
+def _check_complete(manifest: Manifest, copy: Copy) -> None:
+    """Raise PartsMissing, naming them, or InstallError if the bundle that this one continues is needed."""
+    missing = copy.missing
+    if not missing:
+        return
+    parts = sorted({part for part in (manifest.chunks[name].part for name in missing) if part is not None})
+    if parts:
+        raise PartsMissing(
+            f"part {', '.join(map(str, parts))} of {len(manifest.parts)} is not here; what was copied is kept: run "
+            f"this again with --part FOLDER for the next"
+        )
+    raise InstallError(
+        f"{len(missing)} chunks are in bundle {str(manifest.base)[:16]}, which this one continues, and it is not "
+        f"installed here; give its folder with --part"
+    )
+
+
+def _finish(
+    here: Path,
+    place: Path,
+    version: Path,
+    content: bytes,
+    manifest: Manifest,
+    plan: Placement,
+    given: argparse.Namespace,
+) -> None:
+    for folder in manifest.folders:
+        if not folder.startswith(f"{placing.DATA}/"):
+            (version / folder).mkdir(parents=True, exist_ok=True)
+    if not (version / INSTALLED).is_file():
+        check_wheels(version / "wheels")
+        packed = version / "interpreter"
+        python = environment.find_python(manifest, given.python, packed if packed.is_dir() else None)
+        environment.build(version, python)
+    placing.place(plan, manifest, version / "incoming", place / placing.DATA)
+    for unit in plan.left:
+        print(f"left as it is: data/{unit} differs from the bundle's")
+    environment.write_command(place)
+    for finding in self_test(place, version, manifest.extras):
+        print(f"  not yet: {finding}")
+    _record(here, version, content)
+    prefix.switch(place, version.name)
+    print(f"installed: {place / 'bin' / 'cra'} runs {manifest.name}, bundle {version.name}")
+
+
+def _record(here: Path, version: Path, content: bytes) -> None:
+    """Keep the signed manifest, say that the version is whole, and remove what only the installation needed."""
+    kept = version / "manifest"
+    kept.mkdir(exist_ok=True)
+    for file in (here / "manifest").iterdir():
+        shutil.copyfile(file, kept / file.name)
+    prefix.write_file(version / INSTALLED, json.dumps({"bundle": hashlib.sha256(content).hexdigest()}) + "\n")
+    shutil.rmtree(version / "incoming", ignore_errors=True)
