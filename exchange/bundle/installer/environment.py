@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import shlex
@@ -23,14 +24,21 @@ _OFFLINE = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
 }
+_LIBRARIES = {"libgcc_s.so.1": "libgcc-s1", "libstdc++.so.6": "libstdc++6"}
+"""Libraries that wheels take from the system (PEP 600), with the name of their package in Debian."""
 _ASK = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.maxsize > 2**32)"
 
 
 def check_platform(manifest: Manifest) -> None:
-    """Raise InstallError if the bundle's wheels are for another platform."""
+    """Raise InstallError if the bundle's wheels are for another platform, or miss a library that wheels rely on."""
     here = f"{platform.system().lower()}-{platform.machine()}"
     if here != manifest.platform:
         raise InstallError(f"the bundle is for {manifest.platform}, and this is {here}; make one on such a machine")
+    for library, package in _LIBRARIES.items():
+        try:
+            ctypes.CDLL(library)
+        except OSError as error:
+            raise InstallError(f"{library} cannot be loaded ({error}); install the system's {package}") from error
 
 
 def find_python(manifest: Manifest, given: Path | None, packed: Path | None = None) -> Path:
