@@ -52,6 +52,7 @@ COMMANDS = {
     "probe": "What a model attends to, by questions with known answers.",
     "study": "Experiments on real repositories, resumable, each with a page of tables and plots.",
     "outsource": "Train on another machine: pack a folder, verify it, accept what comes back.",
+    "bundle": "Everything for a machine without a network: plan a bundle, make it, verify it.",
     "export-adapter": (
         "Write an adapter for other programs, and refuse an export that answers otherwise than what was trained."
     ),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -15,6 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
@@ -22,6 +24,7 @@ from cli.output import errors
 from cli.stopping import stop_at_once
 
 _TOLD_SECONDS = 3.0
+_LINE_SECONDS = 10.0
 
 
 class ProgressBars:
@@ -106,6 +109,31 @@ def stages(what: str) -> Iterator[Callable[[str], None]]:
 
         if display.disable:
             show("")
+        yield show
+
+
+@contextmanager
+def byte_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A listener of work on bytes (what, bytes done, bytes in all; 0: unknown): a bar with rate and remaining time, or
+    where standard error is no terminal a line for each `what` and every few seconds."""
+    columns = (
+        TextColumn("[bold]{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=errors, disable=not errors.is_terminal) as display:
+        bars: dict[str, TaskID] = {}
+        said = 0.0
+
+        def show(what: str, done: int, total: int) -> None:
+            nonlocal said
+            new = what not in bars
+            if new:
+                bars[what] = display.add_task(what, total=total or None)
+            display.update(bars[what], completed=done)
+            if display.disable and (new or time.monotonic() - said > _LINE_SECONDS):
+                said = time.monotonic()
+                errors.print(f"{what}: {done * 100 // total}%" if total else what, markup=False, soft_wrap=True)
+
         yield show
 
 

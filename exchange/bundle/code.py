@@ -18,9 +18,8 @@ def code_contents(root: Path, *, allow_dirty: bool) -> Contents:
     checkout, or for changes that are not committed unless they are allowed."""
     if not (root / ".git").exists():
         raise UsageError(f"{root} is no git checkout; run this from a checkout of the project")
-    changed = run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=root).decode().splitlines()
-    if changed and not allow_dirty:
-        raise UsageError(f"{root}: {changed[0][3:]} has changes that are not committed; commit them, or --allow-dirty")
+    if not allow_dirty and (changed := uncommitted(root)):
+        raise UsageError(f"{root}: {changed[0]} has changes that are not committed; commit them, or --allow-dirty")
     found = Contents()
     for line in filter(None, run(["git", "ls-files", "-s", "-z"], cwd=root).decode().split("\0")):
         mode, _, path = line.partition("\t")
@@ -32,6 +31,12 @@ def code_contents(root: Path, *, allow_dirty: bool) -> Contents:
         elif (root / path).is_file():
             found.files.append(Source(f"code/{path}", root / path, _category(path), executable=mode == _EXECUTABLE))
     return found
+
+
+def uncommitted(root: Path) -> list[str]:
+    """The files of a checkout with changes that are not committed; files that git does not track do not count."""
+    listed = run(["git", "status", "--porcelain", "--untracked-files=no"], cwd=root).decode()
+    return [line[3:] for line in listed.splitlines()]
 
 
 def _category(path: str) -> Category:

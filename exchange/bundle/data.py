@@ -10,7 +10,7 @@ from models.errors import UsageError
 from models.settings import Settings
 from store.snapshots import dump_postgresql, snapshot_sqlite
 from store.upkeep import is_postgresql, sqlite_file
-from training.adapters.registry.signing import TRUSTED, fingerprint, public_key, trusted_keys
+from training.adapters.registry.signing import TRUSTED, fingerprint, known_keys
 
 DATA = "data"
 TRAVELS: dict[str, tuple[Category, str]] = {
@@ -110,5 +110,5 @@ def copy_databases(settings: Settings, work: Path) -> Contents:
 
 def key_contents(keys: Path) -> Contents:
     """The public keys that adapters and bases here were signed with, by their fingerprints."""
-    files = {fingerprint(file): file for file in (public_key(keys), *trusted_keys(keys))}
+    files = {fingerprint(file): file for file in known_keys(keys)}
     return Contents([Source(f"{DATA}/keys/{TRUSTED}/{name}.pub", file, "key") for name, file in sorted(files.items())])

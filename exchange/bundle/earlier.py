@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from exchange.bundle.layout import BUNDLE, MANIFEST, MANIFEST_BYTES, BundleManifest, read_manifest
+from exchange.bundle.layout import BUNDLE, KEY, MANIFEST, MANIFEST_BYTES, BundleManifest, read_manifest
 from exchange.bundle.signature import check_bundle_signature
 from exchange.folders import read_manifest_file
 from models.errors import UsageError
-from training.adapters.registry.signing import fingerprint, public_key, trusted_keys
+from training.adapters.registry.signing import fingerprint, known_keys
 
 
 class Earlier(NamedTuple):
@@ -27,8 +27,8 @@ def read_earlier(place: Path, keys: Path) -> Earlier:
     if not file.is_file():
         raise UsageError(f"--since {place} is no bundle: {file} is missing; give a folder that `cra bundle make` wrote")
     manifest = read_manifest(read_manifest_file(file, MANIFEST_BYTES), str(file))
-    own = fingerprint(folder / MANIFEST / "signing-key.pub")
-    known = [key for key in (public_key(keys), *trusted_keys(keys)) if fingerprint(key) == own]
+    own = fingerprint(folder / MANIFEST / KEY)
+    known = [key for key in known_keys(keys) if fingerprint(key) == own]
     if not known:
         raise UsageError(f"--since {place} was signed with the key {own[:16]}, which is not known here; give another")
     check_bundle_signature(folder, known[0])

@@ -6,7 +6,6 @@ Everything is made in a hidden folder beside the target, which a call that was k
 with; it gets its name when it is whole.
 """
 
-import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -76,13 +75,14 @@ class Made:
 def make_bundle(settings: Settings, order: BundleOrder, listen: Listener) -> Made:
     """Write a bundle, whole or not at all. After a kill the same call goes on.
 
-    Raises UsageError for a folder that is not empty, parts that are too small, changes that are not committed, a package
-    that does not pass; DiskFull; RegistryError for an earlier bundle that was altered.
+    Raises UsageError for a folder that is not empty, parts that are too small, changes that are not committed, a
+    package that does not pass; DiskFull; RegistryError for an earlier bundle that was altered.
     """
     draft = order.out.with_name(f".{order.out.name}.part")
     chunk_bytes = _chunk_bytes(order.part_bytes)
     extras = check_extras(order.root, order.extras)
     keys = settings.data_dir / "keys"
+    public = public_key(keys)
     earlier = read_earlier(order.since, keys) if order.since else None
     with writing(order.out.parent), process_lock(draft / "making.lock", _busy(order.out)):
         _check_out(order.out)
@@ -98,7 +98,7 @@ def make_bundle(settings: Settings, order: BundleOrder, listen: Listener) -> Mad
         os.sync()
         draft.rename(order.out)
     size = sum(chunk.bytes for chunk in manifest.chunks.values() if chunk.part is not None)
-    return Made(order.out, manifest, fingerprint(public_key(keys)), size, tuple(making.contents.left_out))
+    return Made(order.out, manifest, fingerprint(public), size, tuple(making.contents.left_out))
 
 
 def gather(settings: Settings, order: BundleOrder) -> Contents:
@@ -206,7 +206,7 @@ class _Making:
         work.mkdir(exist_ok=True)
         found, packages = gather(self.settings, self.order), packages_of(self.settings.corpus)
         for done, package in enumerate(packages):
-            self.listen(f"checking package {package.name}", done, len(packages))
+            self.listen(f"checking package {package.name}, {done + 1} of {len(packages)}", 0, 0)
             check_package(package)
         if self.order.with_python:
             found.add(interpreter_contents(needed_pythons(packages)))
@@ -229,14 +229,14 @@ class _Making:
         total, done = self.contents.bytes, 0
         for source in sorted(self.contents.files):
             self.listen("packing", done, total)
-            with contextlib.ExitStack():
-                entry = self.store.add(source)
+            entry = self.store.add(source)
             done += entry.bytes
             yield source.path, entry
         self.listen("packing", total, total)
 
     def _write_plain(self, files: dict[str, layout.BundledFile], earlier: Earlier | None) -> dict[str, FileEntry]:
-        text = guide(PYTHON, PLATFORM, self.order.part_bytes is not None, earlier.manifest.id if earlier else None)
+        base = earlier.manifest.id if earlier else None
+        text = guide(PYTHON, PLATFORM, base, split=self.order.part_bytes is not None)
         (self.draft / layout.GUIDE).write_text(text)
         (self.draft / layout.SBOM).write_bytes(write_sbom(self.order.root, self.extras, files))
         for name in INSTALLER:
@@ -244,7 +244,7 @@ class _Making:
         return {name: _entry(self.draft / name) for name in (layout.GUIDE, layout.SBOM, *INSTALLER)}
 
     def _in_parts(self, manifest: BundleManifest, part_bytes: int) -> BundleManifest:
-        """The manifest with its chunks spread over parts, of which each has room for the manifest and the plain files."""
+        """The manifest with its chunks spread over parts, each with room for copies of it and of the plain files."""
         chunks = manifest.chunks
         longest = manifest.model_copy(
             update={"chunks": {name: each.model_copy(update={"part": 10**9}) for name, each in chunks.items()}}
@@ -254,7 +254,7 @@ class _Making:
         if room < self.store.chunk_bytes:
             least = -(-(taken * 4) // 3)
             raise UsageError(
-                f"--parts {part_bytes}: manifest, bill of materials and installer alone take {taken} bytes of each part; "
+                f"--parts {part_bytes}: the manifest and the installer, which are in each part, take {taken} bytes; "
                 f"give at least {least}"
             )
         return manifest.model_copy(update={"chunks": spread(manifest.files, self.store.chunks, self.store.held, room)})

@@ -2,10 +2,9 @@
 
 import platform
 import re
-import shutil
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,11 +30,16 @@ _PATCHES = 30
 
 
 class LockedWheels(NamedTuple):
-    """The wheels that would be fetched: how many, their bytes as the lock states them, and what has none for here."""
+    """The wheels that would be fetched, by file name, with their bytes as the lock states them (0 where it does not);
+    and the distributions that have none for this machine."""
 
-    files: int
-    bytes: int
+    files: dict[str, int]
     without: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Their size."""
+        return sum(self.files.values())
 
 
 def check_extras(root: Path, extras: Sequence[str]) -> tuple[str, ...]:
@@ -52,19 +56,15 @@ def locked_wheels(root: Path, extras: Sequence[str]) -> LockedWheels:
     lock = tomllib.loads((root / LOCK).read_text())
     listed = {(package["name"], package["version"]): package.get("wheels", []) for package in lock["package"]}
     order = {tag: rank for rank, tag in enumerate(sys_tags())}
-    count, size, without = 0, 0, []
+    found, without = dict[str, int](), list[str]()
     for name, version in _needed(any_patch(export_lock(root, extras))):
-        ranked = [
-            (min((order[tag] for tag in tags if tag in order), default=len(order)), each.get("size", 0))
-            for each in listed.get((name, version), [])
-            if (tags := _tags(each["url"]))
-        ]
-        rank, bytes_ = min(ranked, default=(len(order), 0))
-        if rank == len(order):
+        wheels = {each["url"].rpartition("/")[2]: each.get("size", 0) for each in listed.get((name, version), [])}
+        best = min(wheels, key=lambda wheel: _rank(wheel, order), default="")
+        if best and _rank(best, order) < len(order):
+            found[best] = wheels[best]
+        else:
             without.append(f"{name}=={version}")
-            continue
-        count, size = count + 1, size + bytes_
-    return LockedWheels(count, size, tuple(without))
+    return LockedWheels(found, tuple(without))
 
 
 def wheel_contents(root: Path, extras: Sequence[str], code: Contents, work: Path) -> Contents:
@@ -105,11 +105,6 @@ def _unmarked(line: str) -> str:
     return f"{line.partition(';')[0].rstrip()} \\\n" if any(met) and not all(met) else line
 
 
-def remove_fetched(work: Path) -> None:
-    """Delete what was fetched and built."""
-    shutil.rmtree(work, ignore_errors=True)
-
-
 def _needed(text: str) -> list[tuple[str, str]]:
     """Names and versions of the requirements that apply here."""
     found: list[tuple[str, str]] = []
@@ -122,8 +117,10 @@ def _needed(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _tags(url: str) -> frozenset[Tag]:
+def _rank(wheel: str, order: Mapping[Tag, int]) -> int:
+    """How well a wheel fits this machine: lower is better, the number of tags is "not at all"."""
     try:
-        return frozenset(parse_wheel_filename(url.rpartition("/")[2])[3])
+        tags = parse_wheel_filename(wheel)[3]
     except InvalidWheelFilename:
-        return frozenset()
+        return len(order)
+    return min((order[tag] for tag in tags if tag in order), default=len(order))

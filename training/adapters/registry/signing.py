@@ -68,6 +68,12 @@ def trusted_keys(keys: Path) -> list[Path]:
     return [file for file in found if file.is_file() and not file.is_symlink() and fingerprint(file) == file.stem]
 
 
+def known_keys(keys: Path) -> list[Path]:
+    """The public keys whose signatures hold here: this installation's, if it has one yet, and trusted ones."""
+    own = keys / _PUBLIC
+    return [*([own] if own.is_file() else []), *trusted_keys(keys)]
+
+
 def public_key(keys: Path) -> Path:
     """The public key of this installation; the pair is created if it is missing. Raises RegistryError."""
     _private_key(keys)
