@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import models
+from host.air_gap import refuse_network
 from host.process import CommandFailed, run
 from models.errors import InfrastructureError, UsageError
 from training.fit.recipe import TrainingBackend
@@ -40,7 +41,11 @@ def export_requirements(backend: TrainingBackend, root: Path = ROOT) -> str:
 
 
 def fetch_wheels(requirements: Path, folder: Path) -> None:
-    """Download the wheels of requirements for this machine's Python and platform. Raises InfrastructureError."""
+    """Download the wheels of requirements for this machine's Python and platform.
+
+    Raises AirGapError in air-gapped mode, InfrastructureError.
+    """
+    refuse_network("downloading the wheels of a pack", "pack without --wheels")
     folder.mkdir()
     argv = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
             "--require-hashes", "--only-binary", ":all:", "-r", str(requirements), "-d", str(folder)]  # fmt: skip
