@@ -23,13 +23,16 @@ MANIFEST, SIGNATURE = "manifest/pack.json", "manifest/statement.sig"
 MADE = ("env/", "work/", "returned/", "llamafactory/saved/")
 GIB = 1 << 30
 OFFLINE = {
-    "HF_HUB_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
     "HF_DATASETS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "UNSLOTH_DISABLE_STATISTICS": "1",
 }
 
 

@@ -1,6 +1,5 @@
 """Commands that serve a base and its adapters: vLLM, llama.cpp's server, or Ollama."""
 
-import ipaddress
 import os
 import shutil
 import sys
@@ -10,6 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from host.air_gap import refuse_network
+from host.offline import TELEMETRY
+from models.addresses import is_loopback
 from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
 
@@ -47,12 +49,7 @@ class ListenAddress:
     @property
     def loopback(self) -> bool:
         """Whether it is reachable from this machine only."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def root(self) -> str:
@@ -141,8 +138,7 @@ def vllm(
     argv += ["--max-model-len", str(settings.window)] if settings.window else []
     if wanted and not place.loopback:
         argv += ["--lora-modules", *(f"{each.name}={each.path}" for each in wanted)]
-    env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    env |= settings.environment
+    env = {**TELEMETRY, **settings.environment}
     if place.key:
         argv += ["--middleware", "only_with_key.OnlyWithKey"]
         others = env.get("PYTHONPATH") or os.environ.get("PYTHONPATH", "")
@@ -158,6 +154,7 @@ def _python(settings: ServingSettings) -> list[str]:
         if not Path(settings.python).is_file():
             raise SettingsError(f"serving.python: {settings.python} does not exist; give a python with vLLM installed")
         return [settings.python, *module]
+    refuse_network(f"the environment of {settings.package}", "set serving.python to a python with vLLM installed")
     if shutil.which("uv") is None:
         raise SettingsError("vLLM needs an environment of its own: set serving.python, or install uv")
     return ["uv", "tool", "run", "--from", settings.package, "python", *module]
