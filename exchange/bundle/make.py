@@ -9,6 +9,7 @@ with; it gets its name when it is whole.
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from exchange.bundle.wheels import EXTRAS, PLATFORM, PYTHON, check_extras, locke
 from exchange.folders import FileEntry
 from exchange.lock import ROOT
 from host.locks import process_lock
-from models.errors import DiskFull, UsageError
+from models.errors import CleanRoomError, DiskFull, UsageError
 from models.settings import Settings
 from training.adapters.registry.signing import fingerprint, public_key, sign
 from training.bases.files import hash_file
@@ -44,7 +45,8 @@ INSTALLER = (layout.INSTALL, *(f"{install.INSTALLER}/{name}.py" for name in inst
 """The installer's files, which are copied as they are."""
 _SIGNATURE_BYTES = 16 << 10
 """More than a signature, a public key and the digits of part numbers take."""
-_LEAST_CHUNK = 64 << 10
+_LOCK = "making.lock"
+_LEAST_CHUNK = 4 << 10
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,14 @@ def make_bundle(settings: Settings, order: BundleOrder, listen: Listener) -> Mad
     Raises UsageError for a folder that is not empty, parts that are too small, changes that are not committed, a
     package that does not pass; DiskFull; RegistryError for an earlier bundle that was altered.
     """
+    _check_out(order.out)
     draft = order.out.with_name(f".{order.out.name}.part")
     chunk_bytes = _chunk_bytes(order.part_bytes)
     extras = check_extras(order.root, order.extras)
     keys = settings.data_dir / "keys"
     public = public_key(keys)
     earlier = read_earlier(order.since, keys) if order.since else None
-    with writing(order.out.parent), process_lock(draft / "making.lock", _busy(order.out)):
+    with writing(order.out.parent), process_lock(draft / _LOCK, _busy(order.out)), _removed_if_bare(draft):
         _check_out(order.out)
         making = _Making(
             settings, order, extras, draft, ChunkStore(draft / "chunks", chunk_bytes, _held(earlier)), listen
@@ -92,7 +95,7 @@ def make_bundle(settings: Settings, order: BundleOrder, listen: Listener) -> Mad
         manifest = making.write(earlier)
         sign(draft / layout.MANIFEST, keys)
         making.share_out(manifest)
-        (draft / "making.lock").unlink()
+        (draft / _LOCK).unlink()
         if order.out.exists():
             order.out.rmdir()
         os.sync()
@@ -115,6 +118,17 @@ def _busy(out: Path) -> Callable[[str], None]:
         raise UsageError(f"--out {out} is being written by process {process}; wait for it, or give another folder")
 
     return refuse
+
+
+@contextmanager
+def _removed_if_bare(draft: Path) -> Iterator[None]:
+    """Remove the folder of a bundle that was refused before anything of use was in it."""
+    try:
+        yield
+    except CleanRoomError:
+        if not any(file.is_file() for file in draft.rglob("*") if file.name != _LOCK):
+            shutil.rmtree(draft)
+        raise
 
 
 def _check_out(out: Path) -> None:

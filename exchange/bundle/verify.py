@@ -51,10 +51,11 @@ class Verified(NamedTuple):
 
 
 def verify_bundle(folder: Path, listen: Listener, *, key: Path | None = None, base: Path | None = None) -> Verified:
-    """Check a bundle with the key that is trusted (its own, if none is given, whose fingerprint a person compares),
-    and with the earlier bundle that it goes on top of.
+    """Check a bundle, or one part of it, with the key that is trusted (its own, if none is given, whose fingerprint a
+    person compares), and with the earlier bundle that it goes on top of.
 
-    Raises UsageError naming the first thing that is missing, altered or not listed; RegistryError for the signature.
+    Raises UsageError naming the first thing that is altered or not listed, or what is missing of a folder that is not
+    one part; RegistryError for the signature.
     """
     bundle = _open(folder, key)
     found = dict(bundle.chunks)
@@ -65,6 +66,9 @@ def verify_bundle(folder: Path, listen: Listener, *, key: Path | None = None, ba
                              f"{(bundle.manifest.base or 'none')[:16]}; give that one")  # fmt: skip
         found = {name: place for name, place in earlier.chunks.items() if name in bundle.manifest.chunks} | found
     whole, elsewhere, size = _check_content(bundle.manifest, found, listen)
+    if bundle.collected and (lost_parts := [n for n in bundle.manifest.parts if n not in bundle.parts]):
+        names = ", ".join(map(part_name, lost_parts))
+        raise UsageError(f"{folder}: what is here is intact, but {names} of this bundle is missing; copy it here too")
     given = [name for name, chunk in bundle.manifest.chunks.items() if chunk.part is None]
     if base is not None and (lost := [name for name in given if name not in found]):
         raise UsageError(f"--base {base}: chunk {lost[0]} is not in it; give the whole bundle that is before it")
@@ -75,6 +79,7 @@ class _Opened(NamedTuple):
     manifest: BundleManifest
     fingerprint: str
     parts: tuple[int, ...]
+    collected: bool
     chunks: dict[str, Path]
 
 
@@ -101,7 +106,7 @@ def _open(folder: Path, key: Path | None) -> _Opened:
     _check_folders(folder, {*listed, *chunks.values()})
     for top in copies:
         _check_copy(folder / top, root, manifest)
-    return _Opened(manifest, fingerprint, parts, {name: folder / path for name, path in chunks.items()})
+    return _Opened(manifest, fingerprint, parts, alone is None, {name: folder / path for name, path in chunks.items()})
 
 
 def _tops(found: set[str]) -> set[str]:
