@@ -59,7 +59,7 @@ def find_python(manifest: Manifest, given: Path | None, packed: Path | None = No
         if done.returncode:
             said.append(f"{python}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'it fails'}")
         elif done.stdout.split() != [manifest.python, "True"]:
-            said.append(f"{python} is Python {done.stdout.split()[0]}")
+            said.append(f"{python} is Python {done.stdout.strip() or 'of no version'}")
         else:
             return python
     raise InstallError(
