@@ -28,8 +28,8 @@ from .selftest import self_test
 from .wheels import check_wheels
 
 INSTALLED = "installed.json"
-_UNPACKED = 4
-"""Bytes of an installed wheel for each of its own, at most, as a rule."""
+_UNPACKED = 3
+"""Bytes of an installed wheel for each of its own, as a rule at most."""
 
 Verify = Callable[["Path", "Path | None", "str | None"], "tuple[bytes, str]"]
 
