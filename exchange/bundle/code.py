@@ -14,10 +14,8 @@ _LINK, _MODULE, _EXECUTABLE = "120000", "160000", "100755"
 
 
 def code_contents(root: Path, *, allow_dirty: bool) -> Contents:
-    """All files that git tracks in a checkout, as `code/...`, without settings. Raises UsageError where there is no
-    checkout, or for changes that are not committed unless they are allowed."""
-    if not (root / ".git").exists():
-        raise UsageError(f"{root} is no git checkout; run this from a checkout of the project")
+    """All files that git tracks in a checkout, as `code/...`, without settings. Raises UsageError for a link, or for
+    changes that are not committed unless they are allowed."""
     if not allow_dirty and (changed := uncommitted(root)):
         raise UsageError(f"{root}: {changed[0]} has changes that are not committed; commit them, or --allow-dirty")
     found = Contents()

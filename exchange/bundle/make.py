@@ -193,6 +193,7 @@ class _Making:
     def share_out(self, manifest: BundleManifest) -> None:
         """Move the chunks into the folders of their parts, and delete what was needed on the way."""
         for number in manifest.parts:
+            self.listen(f"writing {layout.part_name(number)}", 0, 0)
             folder = self.draft / layout.part_name(number)
             for sha256 in manifest.in_part(number):
                 place = folder / layout.chunk_path(sha256)

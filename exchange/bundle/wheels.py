@@ -43,7 +43,10 @@ class LockedWheels(NamedTuple):
 
 
 def check_extras(root: Path, extras: Sequence[str]) -> tuple[str, ...]:
-    """The extras, sorted, each once. Raises UsageError for one that the project has not."""
+    """The extras, sorted, each once. Raises UsageError for one that the project has not, or where there is no checkout
+    of it."""
+    if not (root / ".git").exists() or not (root / "pyproject.toml").is_file():
+        raise UsageError(f"{root} is no git checkout; run this from a checkout of the project")
     known = tomllib.loads((root / "pyproject.toml").read_text())["project"].get("optional-dependencies", {})
     for extra in extras:
         if extra not in known:

@@ -96,7 +96,7 @@ def test_what_was_laid_out_elsewhere_is_an_installation_that_trusts_and_has_its_
     assert (prefix / "data" / "keys" / "signing-key.pem").is_file()
     (trusted,) = (prefix / "data" / "keys" / "trusted").iterdir()
     trusted.unlink()
-    with pytest.raises(RegistryError, match="signature|statement"):
+    with pytest.raises(RegistryError, match="statement"):
         registry.verify(only.name)
     assert registry.verify(other.name) == other
 
@@ -174,7 +174,6 @@ def test_bad_orders_are_refused_before_anything_is_there(machine: Machine, tmp_p
     for match, changes in {
         "is there already": {"out": tmp_path / "full"},
         "give at least": {"part_bytes": 1024},
-        "which are in each part": {"part_bytes": 100_000},
         "is no bundle": {"since": tmp_path / "other"},
         "the project has none": {"extras": ("absent",)},
         "no git checkout": {"root": tmp_path},
@@ -182,6 +181,9 @@ def test_bad_orders_are_refused_before_anything_is_there(machine: Machine, tmp_p
         with pytest.raises(UsageError, match=match):
             machine.make(**({"out": tmp_path / "out"} | changes))  # type: ignore[arg-type]
         assert sorted(os.listdir(tmp_path)) == ["first", "full", "home", "other"]
+    with pytest.raises(UsageError, match="which are in each part"):
+        machine.make(tmp_path / "out", part_bytes=100_000)
+    assert not (tmp_path / "out").exists()
     file = tmp_path / "first" / MANIFEST / BUNDLE
     file.write_bytes(file.read_bytes().replace(b'"python": "3.', b'"python": "3.9', 1))
     with pytest.raises((UsageError, RegistryError)):

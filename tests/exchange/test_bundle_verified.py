@@ -17,7 +17,7 @@ from tests.support.commands import invoke
 from tests.support.shared import made_once, shared_root
 from training.adapters.registry.signing import fingerprint, public_key, sign
 
-PART = 10**6
+PART = 400_000
 
 
 def make_bundles(folder: Path) -> None:
@@ -41,7 +41,7 @@ def flipped(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shutil.copytree(made / "whole", tmp_path_factory.mktemp("flipped") / "bundle")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_one_flipped_bit_anywhere_is_found(flipped: Path, data: st.DataObject) -> None:
     files = sorted(path for path in flipped.rglob("*") if path.is_file() and path.stat().st_size)
@@ -79,7 +79,7 @@ def _chunk(bundle: Path) -> Path:
 
 FAULTS: dict[str, Callable[[Path], object]] = {
     "another file": lambda bundle: (bundle / "autorun.inf").write_text("x"),
-    "another chunk": lambda bundle: (bundle / "part-0001" / "aa" / ("a" * 64)).write_text("x"),
+    "another chunk": lambda bundle: _chunk(bundle).with_name("a" * 64).write_text("x"),
     "an empty folder": lambda bundle: (bundle / "part-0001" / "folder").mkdir(),
     "a link in place of a chunk": lambda bundle: _linked(_chunk(bundle)),
     "a link beside": lambda bundle: (bundle / "link").symlink_to("/etc"),
@@ -102,6 +102,10 @@ FAULTS: dict[str, Callable[[Path], object]] = {
 def _linked(file: Path) -> None:
     file.rename(file.parents[3] / "away")
     file.symlink_to(file.parents[3] / "away")
+
+
+def _renamed(file: Path, name: str) -> None:
+    file.rename(file.with_name(name))
 
 
 def _written(file: Path, text: str) -> None:
@@ -129,9 +133,7 @@ def test_a_missing_part_is_named_and_parts_alone_need_no_folder_above(bundle: Pa
     assert verify_bundle(bundle, silent).missing == ()
 
 
-def test_a_bundle_that_another_key_signed_is_refused_where_a_key_is_given(
-    bundle: Path, made: Path, tmp_path: Path
-) -> None:
+def test_a_bundle_signed_by_another_is_refused_where_a_key_is_given(bundle: Path, made: Path, tmp_path: Path) -> None:
     own = made / "home" / "data" / "keys" / "signing-key.pub"
     assert verify_bundle(bundle, silent, key=own).fingerprint == fingerprint(own)
     other = public_key(tmp_path / "keys")
