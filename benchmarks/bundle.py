@@ -1,10 +1,10 @@
-"""How large a bundle is, and how long it takes to make and verify: whole, again after nothing changed, as a differential.
+"""How large a bundle is, and how long it takes to make and verify: whole, once more, and as a differential.
 
     uv run python benchmarks/bundle.py --out DIR [--extra NAME]... [--parts SIZE] [--with-python] [--json]
 
 The data directory is that of the settings (`CRA_DATA_DIR`), the checkout this one. `--out` gets the bundles. Columns:
-files, bytes of chunks in the bundle, parts, seconds to make (wheels that were fetched before come from pip's cache) and to
-verify, MB/s of the verification. `same` is whether a second bundle of the same inputs has the same id.
+files, bytes of chunks in the bundle, parts, seconds to make (wheels that were fetched before come from pip's cache)
+and to verify, MB/s of the verification. `same` is whether a second bundle of the same inputs has the same id.
 """
 
 import argparse
@@ -21,13 +21,14 @@ from host.settings import load_settings
 
 
 class Row(NamedTuple):
-    """A bundle, with seconds."""
+    """A bundle: bytes of its chunks, bytes that its verification read, seconds."""
 
     name: str
     id: str
     files: int
     bytes: int
     parts: int
+    read: int
     make: float
     verify: float
 
@@ -41,10 +42,10 @@ def measured(name: str, order: BundleOrder) -> Row:
     started = time.perf_counter()
     made = make_bundle(load_settings(), order, quiet)
     between = time.perf_counter()
-    verify_bundle(order.out, quiet, base=order.since)
+    found = verify_bundle(order.out, quiet, base=order.since)
     ended = time.perf_counter()
     manifest = made.manifest
-    sizes = len(manifest.files), made.bytes, len(manifest.parts)
+    sizes = len(manifest.files), made.bytes, len(manifest.parts), found.bytes
     return Row(name, manifest.id, *sizes, between - started, ended - between)
 
 
@@ -72,7 +73,7 @@ def main() -> None:
         print(json.dumps({"rows": [row._asdict() for row in rows], "same": same}, indent=2))
         return
     for row in rows:
-        rate = row.bytes / row.verify / 1e6
+        rate = row.read / row.verify / 1e6
         print(f"{row.name:13} {row.files:6} files {row.bytes / 2**20:9.1f} MiB {row.parts:3} parts "
               f"make {row.make:7.1f} s, verify {row.verify:6.1f} s ({rate:.0f} MB/s)")  # fmt: skip
     print(f"same: {same}")

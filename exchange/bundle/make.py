@@ -217,21 +217,24 @@ class _Making:
             shutil.rmtree(folder)
 
     def _gather(self) -> Contents:
+        """All that travels. Databases are copied before data is listed: what their rows name is there by then."""
         work = self.draft / "work"
         work.mkdir(exist_ok=True)
-        found, packages = gather(self.settings, self.order), packages_of(self.settings.corpus)
-        for done, package in enumerate(packages):
-            self.listen(f"checking package {package.name}, {done + 1} of {len(packages)}", 0, 0)
+        settings, order = self.settings, self.order
+        found, packages = gather(settings, order), packages_of(settings.corpus)
+        for done, package in enumerate(packages, 1):
+            self.listen(f"checking package {package.name}, {done} of {len(packages)}", 0, 0)
             check_package(package)
-        if self.order.with_python:
-            found.add(interpreter_contents(needed_pythons(packages)))
-        self._check_space(found.bytes + 2 * locked_wheels(self.order.root, self.extras).bytes)
+        pythons = interpreter_contents(needed_pythons(packages)) if order.with_python else Contents()
+        self._check_space(found.bytes + pythons.bytes + locked_wheels(order.root, self.extras).bytes)
         self.listen("fetching wheels", 0, 0)
         code = Contents([source for source in found.files if source.path.startswith("code/")])
-        found.add(wheel_contents(self.order.root, self.extras, code, work))
+        made = wheel_contents(order.root, self.extras, code, work)
         self.listen("copying databases", 0, 0)
-        found.add(copy_databases(self.settings, work))
-        return found
+        made.add(copy_databases(settings, work))
+        made.add(pythons)
+        made.add(gather(settings, order))
+        return made
 
     def _check_space(self, needed: int) -> None:
         """Raise DiskFull if there is less room than the files take, without what is in the folder already."""

@@ -11,7 +11,8 @@ from exchange.folders import read_manifest_file
 from models.errors import RegistryError
 from training.adapters.registry.signing import SIGNATURE, check_signed_by, fingerprint
 
-_MOST = 256 << 20
+_MOST = 1 << 20
+"""The most bytes of a signature."""
 _MEDIA = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD = "application/vnd.in-toto+json"
 
@@ -39,7 +40,7 @@ def _spelling(content: bytes, public: Path) -> bytes:
     try:
         envelope = json.loads(content)["dsseEnvelope"]
         payload, signature = (_again(text) for text in (envelope["payload"], envelope["signatures"][0]["sig"]))
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise RegistryError(f"the signature beside {public} cannot be read; copy the bundle again") from error
     whole = {
         "mediaType": _MEDIA,

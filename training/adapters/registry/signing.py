@@ -17,6 +17,8 @@ from models.errors import RegistryError
 SIGNATURE = "statement.sig"
 TRUSTED = "trusted"
 """Folder of the keys' folder with public keys of other installations, each named by its fingerprint."""
+_LONGEST_KEY = 1 << 16
+"""The most bytes of a public key that are read."""
 _PRIVATE, _PUBLIC = "signing-key.pem", "signing-key.pub"
 
 
@@ -82,11 +84,13 @@ def public_key(keys: Path) -> Path:
 
 def fingerprint(public: Path) -> str:
     """SHA-256 of a public key in DER (SubjectPublicKeyInfo). Raises RegistryError if the file holds none."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
     try:
-        key = serialization.load_pem_public_key(public.read_bytes())
-    except (OSError, ValueError) as error:
+        with public.open("rb") as stream:
+            key = serialization.load_pem_public_key(stream.read(_LONGEST_KEY))
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise RegistryError(f"{public} holds no public key in PEM; give another file") from error
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()
