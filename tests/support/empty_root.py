@@ -31,11 +31,14 @@ os.execvp(sys.argv[1], sys.argv[1:])
 Done = subprocess.CompletedProcess[str]
 
 
-def empty_root(home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_PYTHON) -> list[str]:
-    """The beginning of a command that runs the rest in an empty root: `home` is its /home/operator, the one folder that
-    lasts, and `readable` folders lie in /media under their names. Nobody is root there, and no network interface is up.
+def empty_root(
+    home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_PYTHON, libraries: Sequence[str] = ()
+) -> list[str]:
+    """The beginning of a command that runs the rest in an empty root. Nobody is root there, and no network interface up.
 
-    The host's /proc is bound whole: the kernel lets a sandbox inside mount one of its own only where one is seen whole.
+    `home` is its /home/operator, the one folder that lasts; `readable` folders lie in /media under their names;
+    `libraries` are further ones of the system. The host's /proc is bound whole: the kernel lets a sandbox inside mount
+    one of its own only where one is seen whole.
     """
     programs = [Path(found).resolve() for name in _TOOLS if (found := shutil.which(name, path="/usr/bin:/bin"))]
     interpreter = python.resolve()
@@ -47,9 +50,11 @@ def empty_root(home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_
         *stdlib.glob("lib-dynload/*.so"),
         *(file for file in git.iterdir() if file.is_file()),
     ]
-    runtime = [Path(f"{library.parent}/{name}") for library in _libraries([interpreter]) for name in _RUNTIME]
-    libraries = _libraries([*found, *(file for file in runtime if file.exists())])
-    files = [*programs, interpreter, *libraries, *(file for file in runtime if file.exists())]
+    runtime = [
+        Path(f"{library.parent}/{name}") for library in _libraries([interpreter]) for name in (*_RUNTIME, *libraries)
+    ]
+    linked = _libraries([*found, *(file for file in runtime if file.exists())])
+    files = [*programs, interpreter, *linked, *(file for file in runtime if file.exists())]
     options = ["--unshare-net", "--unshare-ipc", "--unshare-uts"]
     options += ["--dev", "/dev", "--bind", "/proc", "/proc", "--perms", "1777", "--tmpfs", "/tmp", "--clearenv"]
     for name in ("bin", "lib", "lib64", "sbin"):

@@ -16,6 +16,8 @@ from .faults import InstallError
 from .manifest import Manifest
 from .prefix import write_file
 
+BUILT = ".built"
+"""File of an environment that was built whole: the hash of its requirements."""
 _OFFLINE = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -26,6 +28,8 @@ _OFFLINE = {
 }
 _LIBRARIES = {"libgcc_s.so.1": "libgcc-s1", "libstdc++.so.6": "libstdc++6"}
 """Libraries that wheels take from the system (PEP 600), with the name of their package in Debian."""
+_MORE_LIBRARIES = {"local": {"libgomp.so.1": "libgomp1"}}
+"""What the wheels of an extra take from it beyond these."""
 _ASK = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.maxsize > 2**32)"
 
 
@@ -34,7 +38,10 @@ def check_platform(manifest: Manifest) -> None:
     here = f"{platform.system().lower()}-{platform.machine()}"
     if here != manifest.platform:
         raise InstallError(f"the bundle is for {manifest.platform}, and this is {here}; make one on such a machine")
-    for library, package in _LIBRARIES.items():
+    needed = dict(_LIBRARIES)
+    for extra in manifest.extras:
+        needed.update(_MORE_LIBRARIES.get(extra, {}))
+    for library, package in needed.items():
         try:
             ctypes.CDLL(library)
         except OSError as error:
@@ -75,7 +82,7 @@ def _on_path(name: str) -> list[Path]:
 def build(version: Path, python: Path) -> None:
     """Build `env/` in a version's folder from its wheels, unless it was built already. Raises InstallError."""
     env, requirements, wheels = version / "env", version / "requirements.txt", version / "wheels"
-    marker, wanted = env / ".built", file_hash(requirements)
+    marker, wanted = env / BUILT, file_hash(requirements)
     if marker.is_file() and marker.read_text() == wanted:
         return
     found = sorted(wheels.glob("pip-*.whl"))
