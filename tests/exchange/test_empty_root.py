@@ -44,8 +44,12 @@ def root(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
 
 def nested(root: Sequence[str]) -> list[str]:
     """A command that opens a sandbox in the empty root."""
-    bound = [*root[:1], "--ro-bind", str(BWRAP), "/bwrap", *root[1:]]
-    return [*bound, "/bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"]
+    package = BWRAP.parents[1]
+    binds = [word for name in (package.name, f"{package.name}.libs")
+             for word in ("--ro-bind-try", str(package.parent / name), f"/nested/{name}")]  # fmt: skip
+    program = f"/nested/{BWRAP.relative_to(package.parent)}"
+    seen = ["--perms", "0755", "--dir", "/nested"]
+    return [root[0], *seen, *binds, *root[1:], program, "--unshare-all", "--bind", "/", "/", "--proc", "/proc", "true"]
 
 
 def test_a_bundle_becomes_an_installation_that_judges_commits(made: Made, root: Sequence[str]) -> None:

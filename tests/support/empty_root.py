@@ -34,7 +34,7 @@ Done = subprocess.CompletedProcess[str]
 def empty_root(
     home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_PYTHON, libraries: Sequence[str] = ()
 ) -> list[str]:
-    """The beginning of a command that runs the rest in an empty root. Nobody is root there, and no network interface up.
+    """The beginning of a command that runs the rest in an empty root. Nobody is root there, and no network is up.
 
     `home` is its /home/operator, the one folder that lasts; `readable` folders lie in /media under their names;
     `libraries` are further ones of the system. The host's /proc is bound whole: the kernel lets a sandbox inside mount
