@@ -26,7 +26,7 @@ from exchange.bundle.data import (
 )
 from exchange.bundle.earlier import Earlier, read_earlier
 from exchange.bundle.guide import guide
-from exchange.bundle.interpreters import interpreter_contents, needed_pythons
+from exchange.bundle.interpreters import moved_interpreters, needed_pythons
 from exchange.bundle.layout import BundleManifest
 from exchange.bundle.sbom import write_sbom
 from exchange.bundle.sources import Contents, LeftOut
@@ -225,7 +225,7 @@ class _Making:
         for done, package in enumerate(packages, 1):
             self.listen(f"checking package {package.name}, {done} of {len(packages)}", 0, 0)
             check_package(package)
-        pythons = interpreter_contents(needed_pythons(packages)) if order.with_python else Contents()
+        pythons = moved_interpreters(needed_pythons(packages), work) if order.with_python else Contents()
         self._check_space(found.bytes + pythons.bytes + locked_wheels(order.root, self.extras).bytes)
         self.listen("fetching wheels", 0, 0)
         code = Contents([source for source in found.files if source.path.startswith("code/")])

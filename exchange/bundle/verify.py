@@ -88,8 +88,9 @@ def _open(folder: Path, key: Path | None) -> _Opened:
     found = plain_files(folder, most=_MOST_FILES)
     numbers = {int(match[1]): name for name in _tops(found) if (match := PART.fullmatch(name))}
     root = folder if _SIGNED[0] in found else folder / next(iter(sorted(numbers.values())), "")
-    manifest = read_manifest(read_manifest_file(root / _SIGNED[0], MANIFEST_BYTES), str(root / _SIGNED[0]))
+    content = read_manifest_file(root / _SIGNED[0], MANIFEST_BYTES)
     fingerprint = check_bundle_signature(root, key)
+    manifest = read_manifest(content, str(root / _SIGNED[0]))
     alone = _part_alone(manifest, found) if not numbers and manifest.part_bytes is not None else None
     parts = (alone,) if alone is not None else tuple(sorted(numbers))
     if unknown := sorted(set(parts) - set(manifest.parts)):
