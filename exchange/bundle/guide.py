@@ -5,8 +5,8 @@ _TEXT = """# A bundle of Clean Room
 Everything that an installation on a machine without a network needs. There: {platform}, Python {python}, git, the
 system's libgcc_s and libstdc++ (and libgomp for the extra `local`); no root.
 
-{notes}1. Compare the installer: `sha256sum install.py` must print what whoever made this bundle told you another way, on
-   paper or by telephone. It checks everything else.
+{notes}1. Compare the installer: `sha256sum install.py` must print what whoever made this bundle told you another way,
+   on paper or by telephone. It checks everything else.
 2. Install, on the machine without a network, with the fingerprint of the key (64 characters) that you were told as
    well. Every byte is compared with the signed manifest before anything is put into use:
 
