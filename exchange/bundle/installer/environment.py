@@ -124,7 +124,8 @@ def write_command(prefix: Path) -> None:
     """Write P/bin/cra, which runs the version that P/current points to."""
     current = prefix / "current"
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables(prefix, current).items()]
-    env = shlex.quote(str(current / "env" / "bin"))
+    env, pythons = (shlex.quote(str(current / name)) for name in ("env/bin", "interpreter"))
+    lines.append(f"[ ! -d {pythons} ] || export UV_PYTHON_INSTALL_DIR={pythons}")
     text = "\n".join(
         ["#!/bin/sh", "unset PYTHONPATH PYTHONHOME", *lines, f'export PATH={env}:"$PATH"', f'exec {env}/cra "$@"', ""]
     )

