@@ -82,6 +82,7 @@ def make(
     as_json: JsonOption = False,
 ) -> None:
     """Write a bundle, whole or not at all; stopped or killed, the same command goes on."""
+    from exchange.bundle.layout import INSTALL
     from exchange.bundle.make import BundleOrder, make_bundle
     from exchange.bundle.wheels import EXTRAS
 
@@ -92,12 +93,14 @@ def make(
     manifest = made.manifest
     if as_json:
         print_json({"folder": made.folder, "id": manifest.id, "fingerprint": made.fingerprint, "bytes": made.bytes,
-                    "files": len(manifest.files), "parts": manifest.parts, "base": manifest.base})  # fmt: skip
+                    "files": len(manifest.files), "parts": manifest.parts, "base": manifest.base,
+                    "installer": manifest.plain[INSTALL].sha256})  # fmt: skip
         return
     console.print(
         f"{made.folder}: {counted(len(manifest.files), 'file')}, {shown_size(made.bytes)}, "
         f"{counted(len(manifest.parts), 'part')}\nbundle {manifest.id}\nkey {made.fingerprint}\n"
-        "note the key's fingerprint apart from the bundle; there it is compared\n"
+        f"install.py {manifest.plain[INSTALL].sha256}\n"
+        "note the key's fingerprint and the hash of install.py apart from the bundle; there they are compared\n"
         "there: python3 -I install.py --prefix PREFIX --fingerprint FINGERPRINT",
         markup=False,
         soft_wrap=True,

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cli import engine_server
+from host.air_gap import refuse_address
+from host.offline import TELEMETRY
 from host.private import private_directory, private_file
 from models.errors import InfrastructureError, UsageError
 
@@ -44,7 +46,6 @@ _KEPT = (
     "PREFECT_LOGGING_",
     "PREFECT_SERVER_LOGGING_LEVEL",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS",
-    "PREFECT_SERVER_ANALYTICS_ENABLED",
 )
 """Prefixes of settings that the user may give the local engine; others would tie it to a server of the user's."""
 _NO_ORIGIN = "https://none.invalid"
@@ -99,9 +100,9 @@ def server_settings(home: Path, password: str) -> dict[str, str]:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": _NO_ORIGIN,
         "PREFECT_SERVER_CORS_ALLOWED_METHODS": "GET",
         "PREFECT_SERVER_CORS_ALLOWED_HEADERS": "accept",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
         **RECORDER_BATCHES,
+        **TELEMETRY,
         **dict.fromkeys(_PASSWORDS, f"cra:{password}"),
     }
 
@@ -114,7 +115,8 @@ def use_local_engine(data_dir: Path) -> None:
     InfrastructureError if the disk is all but full.
     """
     global _running
-    if _is_named():
+    if (named := _named()) is not None:
+        refuse_address("the engine's server", named)
         return
     home = private_directory(engine_home(data_dir))
     if _running is not None and home == _running.home:
@@ -160,16 +162,16 @@ def _start(home: Path) -> _Server:
         return _Server(home, f"http://127.0.0.1:{listening.getsockname()[1]}/api", process)
 
 
-def _is_named() -> bool:
-    """Whether the environment, or settings that the engine has read already, name a server of the user's."""
+def _named() -> str | None:
+    """The server of the user's that the environment, or settings that the engine has read already, name."""
     if os.environ.get(NAMED):
-        return True
+        return os.environ[NAMED]
     if "prefect" not in sys.modules:
-        return False
+        return None
     from prefect.settings import get_current_settings
 
     url = get_current_settings().api.url
-    return bool(url) and (_running is None or url != _running.url)
+    return url if url and (_running is None or url != _running.url) else None
 
 
 def _read_settings(url: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.lazy_group import LazyGroup, add_placeholder
+from host.offline import disable_telemetry
 from models.errors import CleanRoomError
 
 COMMANDS = {
@@ -113,8 +114,7 @@ def _options(
     # The engine is quiet and keeps to itself unless the user says otherwise.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")  # it may be ended in the middle of a write
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+    disable_telemetry()
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from host.air_gap import refuse_network
 from host.checkout import LOCK
 from host.process import CommandFailed, run
 from models.errors import InfrastructureError, UsageError
@@ -27,7 +28,8 @@ def export_lock(
 
 def fetch_wheels(requirements: Path, folder: Path) -> None:
     """Download the wheels of requirements for this machine's Python and platform; those that are in the folder already,
-    whole, are not fetched again. Raises InfrastructureError."""
+    whole, are not fetched again. Raises AirGapError in air-gapped mode, InfrastructureError."""
+    refuse_network("downloading wheels", "pack without them")
     folder.mkdir(exist_ok=True)
     argv = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
             "--require-hashes", "--only-binary", ":all:", "-r", str(requirements), "-d", str(folder)]  # fmt: skip

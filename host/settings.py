@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as SourceError
 
+from host.offline import shut_off
 from host.private import tighten
 from models.errors import SettingsError
 from models.settings import CONFIG_FILE, Settings
@@ -18,7 +19,10 @@ _SHOWN = 200
 
 
 def load_settings() -> Settings:
-    """The settings in force here. Raises SettingsError naming the first bad value and where to correct it."""
+    """The settings in force here; in air-gapped mode the variables of this process are set accordingly.
+
+    Raises SettingsError naming the first bad value and where to correct it.
+    """
     for name in sorted(os.environ):
         field = name.removeprefix("CRA_").split("__")[0].lower()
         if name.startswith("CRA_") and field not in Settings.model_fields:
@@ -37,6 +41,8 @@ def load_settings() -> Settings:
                 f"setting {field} holds a NUL character; fix it in {CONFIG_FILE} or CRA_{field.upper()}"
             )
     _close_to_others(settings)
+    if settings.air_gapped:
+        shut_off()
     return settings
 
 

@@ -11,11 +11,11 @@ import time
 from collections.abc import Coroutine
 from dataclasses import fields, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
+from host.air_gap import connects_directly
 from llm.chat import Completion
 from llm.faults import CallFailed, Overflow, Rejected, read_fault, refused_by_template
 from llm.meter import Spent
@@ -37,14 +37,16 @@ class Client:
     def __init__(self, name: str, settings: Endpoint, url: str, key: str | None) -> None:
         self.name, self.settings = name, settings
         self._key = key
-        local = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+        direct = connects_directly(url)
         timeout = openai.Timeout(None, connect=_CONNECT_SECONDS)
         self._openai = openai.AsyncOpenAI(
             base_url=url,
             api_key=key or "none",
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
+            http_client=openai.DefaultAsyncHttpxClient(
+                trust_env=not direct, follow_redirects=not direct, timeout=timeout
+            ),
         )
         self._openai.organization = self._openai.project = None  # set from the environment, for another provider
         self.pace = AimdLimiter(settings.concurrency)

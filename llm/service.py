@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from host.air_gap import refuse_address
 from llm import embedded
 from llm.background import wait_for
 from llm.server_facts import Facts, ServerClient, ask_facts
@@ -27,12 +28,15 @@ _EXPORT = "`cra export-adapter NAME --embedded` exports it for the embedded mode
 class Service:
     """One endpoint. Thread-safe.
 
-    Created without any traffic. Raises SettingsError if the key's variable is not set or the embedded model is missing.
+    Created without any traffic. Raises SettingsError if the key's variable is not set or the embedded model is missing,
+    AirGapError for a server on another machine in air-gapped mode.
     """
 
     def __init__(self, name: str, settings: Endpoint) -> None:
         self.name = name
         self.settings = settings
+        if settings.url != EMBEDDED:
+            refuse_address(f"endpoint {name!r}", settings.url)
         self._key = _key(name, settings)
         self._lock = threading.RLock()
         self._wire: ServerClient | None = None

@@ -23,6 +23,10 @@ class SettingsError(UsageError):
     """A value in cra.toml or in a CRA_* variable is not valid."""
 
 
+class AirGapError(UsageError):
+    """What is asked for needs another machine, and the setting `air_gapped` is on."""
+
+
 class RepositoryError(UsageError):
     """A repository cannot be read: not one, empty, shallow, a commit that is not there."""
 

@@ -5,9 +5,9 @@ Nested fields are reached with two underscores: `CRA_LIMITS__WALL_SECONDS=60`.
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,6 +25,10 @@ from models.serving_settings import ServingSettings
 from models.training_settings import TrainingSettings
 
 CONFIG_FILE = "cra.toml"
+HostName = Annotated[
+    str, StringConstraints(to_lower=True, pattern=r"^[0-9A-Za-z:]([0-9A-Za-z.:-]{0,251}[0-9A-Za-z])?$")
+]
+"""A host's name or address, without scheme, port and brackets."""
 
 
 def _home(variable: str, fallback: str) -> Path:
@@ -58,6 +62,13 @@ class Settings(BaseSettings):
     )
     curated_database: str | None = Field(
         default=None, description="URL of the curated database; SQLite under data_dir when unset"
+    )
+    air_gapped: bool = Field(
+        default=False, description="refuse whatever needs another machine: URLs, downloads, models of a provider"
+    )
+    air_gapped_hosts: tuple[HostName, ...] = Field(
+        default=(),
+        description="hosts of the isolated network whose model servers, databases and server of flows may be used",
     )
     sandbox: Literal["auto", "bubblewrap", "none"] = Field(
         default="auto", description="isolation of tests; `none` only for code you trust"

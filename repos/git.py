@@ -15,7 +15,7 @@ from pathlib import Path
 from host.process import CommandFailed, run, start
 from models.errors import DiskFull, InfrastructureError, RepositoryError
 from repos.git_folders import odd_entries, refuse_leading_elsewhere, small_text
-from repos.transports import ALLOWED, local_path
+from repos.transports import ALLOWED, local_path, refuse_remote
 from repos.transports import refuse_credentials as refuse_credentials
 from repos.trees import inside, make_links
 
@@ -166,10 +166,12 @@ def clone(source: str, destination: Path) -> Git:
 
     A hostile server or pack costs at most half an hour. Raises RepositoryError if the source is no repository, is
     empty, is shallow, is damaged, uses sha256, borrows objects or contains links, or needs a transport other than
-    file, https and ssh; DiskFull.
+    file, https and ssh; AirGapError for a URL in air-gapped mode; DiskFull.
     """
     local = local_path(source)
-    if local is not None:
+    if local is None:
+        refuse_remote(source)
+    else:
         local = local.resolve()
         if local.is_dir():
             refuse_leading_elsewhere(local)
@@ -190,7 +192,7 @@ def clone(source: str, destination: Path) -> Git:
                 source if local is None else str(local),
                 str(destination),
             ],
-            env=SAFE_ENVIRONMENT,
+            env=SAFE_ENVIRONMENT if local is None else {**SAFE_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "file"},
             timeout=_LONGEST_CLONE,
         )
     except CommandFailed as error:

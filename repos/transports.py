@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from host.air_gap import AS_A_PACKAGE, refuse_network
 from host.folders import NAME_MAX, PATH_MAX
 from models.errors import RepositoryError
 from repos.text import CONTROL
@@ -24,11 +25,19 @@ class SourceNotFound(RepositoryError):
 
 
 def refuse_transport(source: str) -> None:
-    """Raise RepositoryError for a source that `local_path` refuses, whether or not it exists."""
+    """Raise RepositoryError for a source that `local_path` refuses, whether or not it exists, and AirGapError for one
+    of another machine in air-gapped mode."""
     try:
-        local_path(source)
+        local = local_path(source)
     except SourceNotFound:
         return
+    if local is None:
+        refuse_remote(source)
+
+
+def refuse_remote(source: str) -> None:
+    """In air-gapped mode, raise AirGapError for a source that must be fetched over the network."""
+    refuse_network(f"the repository {source[:200]}", AS_A_PACKAGE)
 
 
 def local_path(source: str) -> Path | None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from host.air_gap import refuse_database
 from host.private import make_directory, private_file, tighten
 from models.errors import DatabaseError
 
@@ -53,7 +54,8 @@ def open_database(target: str | Path, kind: DatabaseKind) -> "Engine":
 
     Transactions on SQLite begin with the write lock (waiting up to 30 s for it) unless the connection has the
     execution option `READ_ONLY`. Raises DatabaseError when the database cannot be opened, is not one, is of
-    another kind or program, or was written by a newer version.
+    another kind or program, or was written by a newer version; AirGapError for one on another machine in
+    air-gapped mode.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -113,6 +115,7 @@ def _url(target: str | Path) -> "URL":
         # `from None`: the cause may quote the password.
         raise DatabaseError(f"database URL {scheme}://... cannot be read; percent-encode user and password") from None
     if url.get_backend_name() in ("postgresql", "postgres"):
+        refuse_database(url.host or "", url.query)
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite" and url.database:
         return URL.create("sqlite", database=str(Path(url.database).absolute()))

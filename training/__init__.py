@@ -4,7 +4,6 @@ Weights and tokenizers are local files. The libraries would look up a base by it
 each checkpoint; they are switched to offline mode before any of them is imported.
 """
 
-import os
+from host.offline import disable_telemetry
 
-for _name in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
-    os.environ.setdefault(_name, "1")
+disable_telemetry()

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError
 
 from cli.local_engine import NAMED
+from host.air_gap import refuse_address
+from host.offline import TELEMETRY
 from host.postgres import SOCKET, USER
 from host.private import private_directory, private_file
 from models.errors import InfrastructureError, UsageError
@@ -118,6 +120,7 @@ def server_environment(settings: Settings) -> dict[str, str] | None:
     connection = read_connection(settings)
     named = os.environ.get(NAMED)
     if named and (connection is None or not connection.is_at(named)):
+        refuse_address(f"the server that {NAMED} names", named)
         auth = os.environ.get("PREFECT_API_AUTH_STRING")
         return {NAMED: named, **({"PREFECT_API_AUTH_STRING": auth} if auth else {})}
     if connection is None:
@@ -132,8 +135,7 @@ def server_environment(settings: Settings) -> dict[str, str] | None:
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
+        **TELEMETRY,
         **database_variables(settings, connection),
     }
 

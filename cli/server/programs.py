@@ -14,6 +14,7 @@ from cli.server.connection import (
     server_environment,
 )
 from cli.server.supervision import PROGRAMS, Program, terminate_with_supervisor
+from host.offline import TELEMETRY
 from host.postgres import serve
 from host.private import private_directory, private_file
 from host.settings import load_settings
@@ -39,10 +40,9 @@ def server_variables(settings: Settings, connection: Connection) -> dict[str, st
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": _NO_ORIGIN,
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         **RECORDER_BATCHES,
-        "DO_NOT_TRACK": "1",
+        **TELEMETRY,
     }
 
 

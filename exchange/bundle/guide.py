@@ -2,11 +2,13 @@
 
 _TEXT = """# A bundle of Clean Room
 
-Everything that an installation on a machine without a network needs. There: {platform}, Python {python}, git; no root.
+Everything that an installation on a machine without a network needs. There: {platform}, Python {python}, git, the
+system's libgcc_s and libstdc++ (and libgomp for the extra `local`); no root.
 
-{notes}1. Compare the key. Whoever made this bundle told you its fingerprint (64 characters) another way, on paper or by
-   telephone. The installer prints the one of this bundle; they must be equal.
-2. Install, on the machine without a network. Nothing is unpacked before it was compared with the signed manifest:
+{notes}1. Compare the installer: `sha256sum install.py` must print what whoever made this bundle told you another way,
+   on paper or by telephone. It checks everything else.
+2. Install, on the machine without a network, with the fingerprint of the key (64 characters) that you were told as
+   well. Every byte is compared with the signed manifest before anything is put into use:
 
        python3 -I install.py --prefix PREFIX --fingerprint FINGERPRINT
 

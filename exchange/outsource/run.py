@@ -28,13 +28,16 @@ LEAST = (3, 9)
 MODULES = ("bz2", "ctypes", "lzma", "sqlite3", "ssl", "venv", "zlib")
 """Modules that the environment needs of its Python, and that some builds lack."""
 OFFLINE = {
-    "HF_HUB_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
     "HF_DATASETS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "UNSLOTH_DISABLE_STATISTICS": "1",
 }
 
 

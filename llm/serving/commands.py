@@ -1,6 +1,5 @@
 """Commands that serve a base and its adapters: vLLM, llama.cpp's server, or Ollama."""
 
-import ipaddress
 import os
 import shutil
 import sys
@@ -10,7 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from host.air_gap import refuse_network
+from host.offline import TELEMETRY
 from llm.serving.environments import made_environment
+from models.addresses import is_loopback
 from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
 
@@ -48,12 +50,7 @@ class ListenAddress:
     @property
     def loopback(self) -> bool:
         """Whether it is reachable from this machine only."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def root(self) -> str:
@@ -142,8 +139,7 @@ def vllm(
     argv += ["--max-model-len", str(settings.window)] if settings.window else []
     if wanted and not place.loopback:
         argv += ["--lora-modules", *(f"{each.name}={each.path}" for each in wanted)]
-    env = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    env |= settings.environment
+    env = {**TELEMETRY, **settings.environment}
     if place.key:
         argv += ["--middleware", "only_with_key.OnlyWithKey"]
         others = env.get("PYTHONPATH") or os.environ.get("PYTHONPATH", "")
@@ -161,6 +157,9 @@ def _python(settings: ServingSettings) -> list[str]:
         return [settings.python, *module]
     if (made := made_environment()) is not None:
         return [str(made.python), *module]
+    refuse_network(
+        f"the environment of {settings.package}", "make environments/vllm, or set serving.python to a python with vLLM"
+    )
     if shutil.which("uv") is None:
         raise SettingsError(
             "vLLM needs an environment of its own: make environments/vllm, set serving.python, or install uv"

@@ -1,4 +1,4 @@
-"""Small HTTP requests with time-outs to a model server that we run. No proxy is used."""
+"""Small HTTP requests with time-outs to a model server that we run. No proxy is used, and no redirect followed."""
 
 import json
 import urllib.error
@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 from models.errors import NoAnswer
 
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer of its own: it might lead to another machine."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
 
 
 class HttpReply(NamedTuple):
@@ -20,7 +28,7 @@ class HttpReply(NamedTuple):
     @property
     def good(self) -> bool:
         """Whether the request succeeded."""
-        return self.status < 400
+        return self.status < 300
 
     @property
     def message(self) -> str:

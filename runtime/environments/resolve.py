@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from host.air_gap import AS_A_PACKAGE, refuse_network
 from host.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError
 from models.manifest import Environment
@@ -74,8 +75,9 @@ def lock(
     A test requirement that had no wheel for this interpreter at the time, or depends on one that had none, or had no
     release at all, is left out, which shows in `requires` of the result; tests that need it then skip, and validation
     detects that. The result has no wheels yet: `fetch_wheels` adds them. Raises EnvironmentFault with the resolver's
-    reason if there is no solution, InfrastructureError if the index does not answer.
+    reason if there is no solution, AirGapError in air-gapped mode, InfrastructureError if the index does not answer.
     """
+    refuse_network(f"locking the requirements of {project.name}", AS_A_PACKAGE)
     requires = applicable(project, interpreter)
     releases = _Releases(cutoff, later or {}, index_url)
     while True:

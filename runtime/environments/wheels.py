@@ -10,6 +10,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from host.air_gap import AS_A_PACKAGE, refuse_network
 from host.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError
 from models.manifest import Environment
@@ -60,7 +61,8 @@ def fetch_wheels(environment: Environment, interpreter: Interpreter, packages: P
     """File name -> SHA-256 of the wheels that a lock needs. Only those missing from `packages` are downloaded.
 
     Raises EnvironmentFault if a locked version has no wheel for the interpreter, WheelError for a wheel that
-    fails `check_wheel`, InfrastructureError if the index does not answer.
+    fails `check_wheel`, AirGapError for a download in air-gapped mode, InfrastructureError if the index does not
+    answer.
     """
     packages.mkdir(parents=True, exist_ok=True)
     wanted = locked(environment.lock)
@@ -120,6 +122,8 @@ def _download(
     interpreter: Interpreter,
     packages: Path,
 ) -> None:
+    names = ", ".join(f"{name}=={version}" for name, version in missing[:3])
+    refuse_network(f"downloading {len(missing)} wheels ({names}{', ...' * (len(missing) > 3)})", AS_A_PACKAGE)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=packages) as folder:
         requirements = Path(folder, "requirements.txt")
         requirements.write_text(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -175,3 +176,20 @@ def tree(folder: Path, leave_out: Sequence[str] = ()) -> dict[str, str]:
             continue
         found[name] = str(path.readlink()) if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest()
     return found
+
+
+def altered_copy(bundle: SmallBundle, folder: Path) -> SmallBundle:
+    """A copy that a test may change."""
+    shutil.copytree(bundle.folder, folder)
+    return SmallBundle(folder, bundle.manifest, bundle.keys)
+
+
+def refusal(bundle: SmallBundle, prefix: Path, *options: str | Path) -> str:
+    """The line of an installer that refuses, having put nothing into use."""
+    done = bundle.install(prefix, *options)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert lines[-1].startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not os.path.lexists(prefix / "current")
+    return lines[-1]

@@ -1,5 +1,6 @@
 """A machine that has Python, git and a shell alone: a root of their files and libraries, without a network."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -14,14 +15,30 @@ _TOOLS = (
     "mkdir", "mktemp", "mv", "nice", "printf", "pwd", "readlink", "rm", "rmdir", "sleep", "sort", "stat", "tail",
     "tee", "test", "touch", "tr", "true", "uname", "wc", "git",
 )  # fmt: skip
+_RUNTIME = (
+    "libanl.so.1", "libdl.so.2", "libm.so.6", "libnss_dns.so.2", "libnss_files.so.2", "libpthread.so.0",
+    "libresolv.so.2", "librt.so.1", "libutil.so.1", "libgcc_s.so.1", "libstdc++.so.6",
+)  # fmt: skip
+"""The rest of the C library, and the compilers' libraries that every wheel may rely on (PEP 600)."""
+_OPERATOR = 1000
+_BECOME = f"""
+import os, sys
+os.setgroups([])
+os.setgid({_OPERATOR})
+os.setuid({_OPERATOR})
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 Done = subprocess.CompletedProcess[str]
 
 
-def empty_root(home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_PYTHON) -> list[str]:
-    """The beginning of a command that runs the rest in an empty root: `home` is its /home/operator, the one folder that
-    lasts, and `readable` folders lie in /media under their names. Nobody is root there, and no network interface is up.
+def empty_root(
+    home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_PYTHON, libraries: Sequence[str] = ()
+) -> list[str]:
+    """The beginning of a command that runs the rest in an empty root. Nobody is root there, and no network is up.
 
-    The host's /proc is bound whole: the kernel lets a sandbox inside mount one of its own only where one is seen whole.
+    `home` is its /home/operator, the one folder that lasts; `readable` folders lie in /media under their names;
+    `libraries` are further ones of the system. The host's /proc is bound whole: the kernel lets a sandbox inside mount
+    one of its own only where one is seen whole.
     """
     programs = [Path(found).resolve() for name in _TOOLS if (found := shutil.which(name, path="/usr/bin:/bin"))]
     interpreter = python.resolve()
@@ -33,13 +50,25 @@ def empty_root(home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_
         *stdlib.glob("lib-dynload/*.so"),
         *(file for file in git.iterdir() if file.is_file()),
     ]
-    files = [*programs, interpreter, *sorted(_libraries(found))]
-    options = ["--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    runtime = [
+        Path(f"{library.parent}/{name}") for library in _libraries([interpreter]) for name in (*_RUNTIME, *libraries)
+    ]
+    linked = _libraries([*found, *(file for file in runtime if file.exists())])
+    files = [*programs, interpreter, *linked, *(file for file in runtime if file.exists())]
+    options = ["--unshare-net", "--unshare-ipc", "--unshare-uts"]
     options += ["--dev", "/dev", "--bind", "/proc", "/proc", "--perms", "1777", "--tmpfs", "/tmp", "--clearenv"]
     for name in ("bin", "lib", "lib64", "sbin"):
         target = Path("/", name)
-        options += ["--dir", str(target.resolve())]
+        options += ["--perms", "0755", "--dir", str(target.resolve())]
         options += ["--symlink", str(target.readlink()), str(target)] if target.is_symlink() else ["--dir", str(target)]
+    for folder in sorted(
+        {
+            above
+            for file in (*files, stdlib, git, Path("/home/operator"), Path("/media/x"), Path("/usr/share/x"))
+            for above in file.parents
+        }
+    ):
+        options += ["--perms", "0755", "--dir", str(folder)]
     for file in sorted(set(files)):
         options += ["--ro-bind", str(file.resolve()), str(file)]
     for folder in (stdlib, git, Path("/usr/share/git-core")):
@@ -56,7 +85,14 @@ def empty_root(home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_
     for folder in readable:
         options += ["--ro-bind", str(folder), f"/media/{folder.name}"]
     options += ["--setenv", "HOME", "/home/operator", "--setenv", "PATH", "/usr/bin", "--chdir", "/home/operator"]
-    return [str(BWRAP), *options, "--die-with-parent", "--"]
+    if os.geteuid():
+        options += ["--unshare-user", "--uid", str(_OPERATOR), "--gid", str(_OPERATOR)]
+        return [str(BWRAP), *options, "--die-with-parent", "--"]
+    for folder in (home, *readable):  # root binds them, and the operator reads them
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, _OPERATOR, _OPERATOR, follow_symlinks=False)
+    options += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--die-with-parent", "--"]
+    return [str(BWRAP), *options, "/usr/bin/python3", "-I", "-c", _BECOME]
 
 
 def run_empty(root: Sequence[str], *argv: str, check: bool = True, seconds: float = 1800.0) -> Done:

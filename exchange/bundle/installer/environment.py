@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import shlex
@@ -15,6 +16,8 @@ from .faults import InstallError
 from .manifest import Manifest
 from .prefix import write_file
 
+BUILT = ".built"
+"""File of an environment that was built whole: the hash of its requirements."""
 _OFFLINE = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -23,14 +26,26 @@ _OFFLINE = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONNOUSERSITE": "1",
 }
+_LIBRARIES = {"libgcc_s.so.1": "libgcc-s1", "libstdc++.so.6": "libstdc++6"}
+"""Libraries that wheels take from the system (PEP 600), with the name of their package in Debian."""
+_MORE_LIBRARIES = {"local": {"libgomp.so.1": "libgomp1"}}
+"""What the wheels of an extra take from it beyond these."""
 _ASK = "import sys, venv; print('%d.%d' % sys.version_info[:2], sys.maxsize > 2**32)"
 
 
 def check_platform(manifest: Manifest) -> None:
-    """Raise InstallError if the bundle's wheels are for another platform."""
+    """Raise InstallError if the bundle's wheels are for another platform, or miss a library that wheels rely on."""
     here = f"{platform.system().lower()}-{platform.machine()}"
     if here != manifest.platform:
         raise InstallError(f"the bundle is for {manifest.platform}, and this is {here}; make one on such a machine")
+    needed = dict(_LIBRARIES)
+    for extra in manifest.extras:
+        needed.update(_MORE_LIBRARIES.get(extra, {}))
+    for library, package in needed.items():
+        try:
+            ctypes.CDLL(library)
+        except OSError as error:
+            raise InstallError(f"{library} cannot be loaded ({error}); install the system's {package}") from error
 
 
 def find_python(manifest: Manifest, given: Path | None, packed: Path | None = None) -> Path:
@@ -51,7 +66,7 @@ def find_python(manifest: Manifest, given: Path | None, packed: Path | None = No
         if done.returncode:
             said.append(f"{python}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'it fails'}")
         elif done.stdout.split() != [manifest.python, "True"]:
-            said.append(f"{python} is Python {done.stdout.split()[0]}")
+            said.append(f"{python} is Python {done.stdout.strip() or 'of no version'}")
         else:
             return python
     raise InstallError(
@@ -67,7 +82,7 @@ def _on_path(name: str) -> list[Path]:
 def build(version: Path, python: Path) -> None:
     """Build `env/` in a version's folder from its wheels, unless it was built already. Raises InstallError."""
     env, requirements, wheels = version / "env", version / "requirements.txt", version / "wheels"
-    marker, wanted = env / ".built", file_hash(requirements)
+    marker, wanted = env / BUILT, file_hash(requirements)
     if marker.is_file() and marker.read_text() == wanted:
         return
     found = sorted(wheels.glob("pip-*.whl"))
@@ -109,7 +124,8 @@ def write_command(prefix: Path) -> None:
     """Write P/bin/cra, which runs the version that P/current points to."""
     current = prefix / "current"
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables(prefix, current).items()]
-    env = shlex.quote(str(current / "env" / "bin"))
+    env, pythons = (shlex.quote(str(current / name)) for name in ("env/bin", "interpreter"))
+    lines.append(f"[ ! -d {pythons} ] || export UV_PYTHON_INSTALL_DIR={pythons}")
     text = "\n".join(
         ["#!/bin/sh", "unset PYTHONPATH PYTHONHOME", *lines, f'export PATH={env}:"$PATH"', f'exec {env}/cra "$@"', ""]
     )

@@ -28,8 +28,8 @@ from .selftest import self_test
 from .wheels import check_wheels
 
 INSTALLED = "installed.json"
-_UNPACKED = 4
-"""Bytes of an installed wheel for each of its own, at most, as a rule."""
+_UNPACKED = 3
+"""Bytes of an installed wheel for each of its own, as a rule at most."""
 
 Verify = Callable[["Path", "Path | None", "str | None"], "tuple[bytes, str]"]
 
@@ -62,9 +62,9 @@ def _install(here: Path, content: bytes, given: argparse.Namespace, verify: Veri
     plan = placing.plan_data(manifest, place / placing.DATA)
     targets = _targets(manifest, plan, version)
     copy = Copy(manifest, targets, version / "journal")
-    installed = (version / INSTALLED).is_file()
+    built = (version / "env" / environment.BUILT).is_file()
     unpacked = sum(entry.bytes for entry in manifest.files.values() if entry.category == "wheel") * _UNPACKED
-    prefix.check_space(place, copy.missing_bytes + (0 if installed else unpacked))
+    prefix.check_space(place, copy.missing_bytes + (0 if built else unpacked))
     packed = any(path.startswith("interpreter/") for path in manifest.files)
     if not packed or given.python is not None:
         environment.find_python(manifest, given.python)

@@ -82,7 +82,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _manifest(value: dict[str, Any]) -> Manifest:
     _fields(value, "base chunks extras files folders name part_bytes platform plain python version")
-    if value["version"] != 1:
+    if _whole(value["version"], 1) != 1:
         raise ValueError(f"version {value['version']!a}")
     files = {}
     for path, entry in value["files"].items():
@@ -156,7 +156,7 @@ def _check_paths(manifest: Manifest) -> None:
             other = seen.setdefault(unicodedata.normalize("NFC", above).casefold(), above)
             if other != above:
                 raise InstallError(f"bundle.json: {above[:200]!a} and {other[:200]!a} differ in case alone")
-            if above != path and above in manifest.files:
+            if above in manifest.files and (above != path or path in manifest.folders):
                 raise InstallError(f"bundle.json: {above[:200]!a} is a file and a folder; do not install this bundle")
 
 

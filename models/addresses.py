@@ -1,0 +1,30 @@
+"""Network addresses: whether one is of this machine, decided by its text alone; no name is resolved."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def host_of(address: str) -> str:
+    """The host in a URL, or a bare host as it is, in lower case; "" for a URL without one or with a user or password."""
+    if "://" not in address:
+        return address.lower()
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port  # a port that is none raises
+    except ValueError:
+        return ""
+    return host if host and "@" not in parts.netloc and "\\" not in address else ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's loopback: `localhost`, 127.0.0.0/8 in dotted form, or ::1.
+
+    Other spellings of these addresses (`0x7f.1`, `2130706433`) are not accepted: libraries differ in how they read
+    them.
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
