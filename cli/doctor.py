@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import typer
@@ -13,6 +14,9 @@ from cli.options import JsonOption
 from cli.output import errors, print_json, printable, table
 from cli.server.connection import read_connection, server_client_settings
 from cli.status import LEAST_FREE
+from host.air_gap import SHUT
+from host.network import default_routes, interfaces_up
+from host.offline import contradictions
 from host.process import run
 from host.settings import load_settings
 from models.errors import CleanRoomError
@@ -36,12 +40,13 @@ class Finding(Frozen):
 def doctor(as_json: JsonOption = False) -> None:
     """Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, databases, server, disk, clock.
 
-    Each configured model is asked one short question, at the price of a few tokens. Exits with 1 if a check failed;
-    a warning is no failure.
+    In air-gapped mode also whether this machine has a way out. Each configured model is asked one short question, at
+    the price of a few tokens. Exits with 1 if a check failed; a warning is no failure.
     """
+    contradicting = contradictions(os.environ)  # before the settings set these variables
     settings = load_settings()
     findings: list[Finding] = []
-    for what, check in _CHECKS.items():
+    for what, check in {"network": partial(_network, contradicting), **_CHECKS}.items():
         if errors.is_terminal:
             errors.print(f"checking {what}", style="dim")
         findings += _findings(what, check, settings)
@@ -64,6 +69,28 @@ def _findings(what: str, check: Callable[[Settings], Iterator[Finding]], setting
     except CleanRoomError as error:
         found, _, remedy = str(error).partition("; ")
         return [Finding(what=what, verdict="failed", found=found, remedy=remedy)]
+
+
+def _network(contradicting: Sequence[str], settings: Settings) -> Iterator[Finding]:
+    """Air-gapped mode, and what is at odds with it: `contradicting` are environment variables."""
+    if not settings.air_gapped:
+        found = "off: URLs, downloads and servers of others may be used"
+        yield Finding(what="air-gapped mode", verdict="ok", found=found)
+        return
+    allowed = ", ".join(settings.air_gapped_hosts) or "none"
+    found = f"on: refused are {SHUT}; other hosts that may be used: {allowed}"
+    yield Finding(what="air-gapped mode", verdict="ok", found=found)
+    up, routes = interfaces_up(), default_routes()
+    found = f"interfaces that are up, besides loopback: {', '.join(up) or 'none'}"
+    if routes:
+        found += f"; default route by {', '.join(routes)}"
+        remedy = "an air-gapped machine has no default route: remove it, or take the interface down"
+        yield Finding(what="network", verdict="warning", found=found, remedy=remedy)
+    else:
+        yield Finding(what="network", verdict="ok", found=found)
+    if contradicting:
+        found = f"contradict air-gapped mode and are not obeyed: {', '.join(contradicting)}"
+        yield Finding(what="variables", verdict="warning", found=found, remedy="unset them")
 
 
 def _sandbox(settings: Settings) -> Iterator[Finding]:

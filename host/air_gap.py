@@ -13,6 +13,11 @@ from models.errors import AirGapError
 
 AS_A_PACKAGE = "run `cra package repository` for the repository on a connected machine, and `cra ingest` here"
 """The remedy where a repository, or what its tests need, would be downloaded."""
+SHUT = (
+    "repositories by URL; downloads of wheels, interpreters, Node.js and npm packages; on other machines, servers of "
+    "models, flows and databases"
+)
+"""What air-gapped mode refuses, for people."""
 _SWITCH = "air_gapped is on (cra.toml or CRA_AIR_GAPPED)"
 _SHOWN = 200
 
