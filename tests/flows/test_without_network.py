@@ -1,12 +1,8 @@
-"""The whole loop in air-gapped mode, in a network namespace with nothing but loopback: it ends well and tries nothing.
-
-Commands share the server of `cra up`, as on a machine that runs by itself.
-"""
+"""The loop in air-gapped mode, in a network namespace with nothing but loopback: it ends well and tries nothing."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,23 +17,25 @@ from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import add_base
 
-pytestmark = [pytest.mark.index, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 FEW = {"MAX_STEPS": "2", "BATCH_SIZE": "2", "VALIDATION_ROWS": "2", "CHECKPOINT_STEPS": "2", "RANK": "4"}
-COMMANDS = """
+CRA = """
 cra() { "$PYTHON" -P -c "import sys; sys.argv[0] = 'cra'; from cli.main import main; main()" "$@"; }
 step() { "$@" || { echo "failed: $*" >&2; exit 1; }; }
+"""
+CAMPAIGN = """
 trap 'cra down' EXIT
 step cra up --port "$PORT"
-step cra status
 step cra campaign "$PACKAGE" --planner gold --limit 1 --name gold
 step cra retrieve "add a function that doubles a number" --repo "$REPOSITORY"
+"""
+TRAINING = """
 step cra curate-data --stage scope --base tiny --min-organisations 1
 step cra train scope --base tiny
 step cra evaluate scope --adapter scope-v1 --against base
-step cra adapters verify --all
-step "$PYTHON" -P "$SERVE" --backend llama --port "$SERVED"
+step "$PYTHON" -P "$SERVE" --backend llama --port "$PORT"
 """
 SERVE = """
 import json, signal, subprocess, sys, urllib.request
@@ -70,47 +68,35 @@ def own_environment(folder: Path, **variables: str) -> dict[str, str]:
     return {**kept, **{name: str(place) for name, place in places.items()}, "OMP_NUM_THREADS": "1", **variables}
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a data directory: gold runs of four repositories, a base, a frozen set; and a work directory."""
-    folder = tmp_path_factory.mktemp("gap")
-    world = World(folder / "data")
-    varied_gold_runs(world, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
-    add_base(world.curated, world.folder, make_tiny_base(folder / "tiny"), "tiny")
-    items = build_set(world.raw.engine, TrainingTarget.SCOPE, ["hidden"], limit=1)
-    freeze(world.curated, world.raw.engine, items)
+def run(commands: str, folder: Path, **variables: str) -> Watched:
+    """Run commands in air-gapped mode, in an environment that contradicts it: the mode must win."""
     (folder / "work").mkdir()
     (folder / "work" / "cra.toml").write_text("air_gapped = true\n")
-    (folder / "serve.py").write_text(SERVE)
-    return folder
+    contradicting = {"HTTPS_PROXY": "http://192.0.2.9:3128", "HF_HUB_OFFLINE": "0"}
+    ours = {"PYTHON": sys.executable, "PORT": str(free_port()), **contradicting, **variables}
+    environment = own_environment(folder, **ours)
+    return watched(["sh", "-c", CRA + commands], folder / "log", cwd=folder / "work", env=environment, timeout=550)
 
 
-@pytest.fixture(scope="module")
-def loop(prepared: Path, sample: RepoPackage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """The loop, run once. Its environment contradicts the mode, which must win."""
-    variables = {
-        "PACKAGE": str(sample.directory),
-        "PYTHON": sys.executable,
-        "PORT": str(free_port()),
-        "REPOSITORY": str(sample.directory.parents[1] / "spans"),
-        "SERVE": str(prepared / "serve.py"),
-        "SERVED": str(free_port()),
-        "HTTPS_PROXY": "http://192.0.2.9:3128",
-        "HF_HUB_OFFLINE": "0",
-        **{f"CRA_TRAINING__{name}": value for name, value in FEW.items()},
-    }
-    log = tmp_path_factory.mktemp("log")
-    environment = own_environment(prepared, **variables)
-    yield watched(["sh", "-c", COMMANDS], log, cwd=prepared / "work", env=environment, timeout=580)
+def test_a_server_with_a_worker_a_campaign_and_the_embedded_model(sample: RepoPackage, short_path: Path) -> None:
+    spans = sample.directory.parents[1] / "spans"
+    done = run(CAMPAIGN, short_path, PACKAGE=str(sample.directory), REPOSITORY=str(spans))
+    assert done.attempts == ()
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def test_every_command_of_the_loop_ends_well(loop: Watched) -> None:
-    assert loop.returncode == 0, loop.stdout[-3000:] + loop.stderr[-3000:]
-    assert "scope-v1" in loop.stdout
-
-
-def test_nothing_of_it_tries_to_reach_another_machine_or_to_resolve_a_name(loop: Watched) -> None:
-    assert loop.attempts == ()
+def test_curation_training_evaluation_and_a_model_server(tmp_path: Path) -> None:
+    world = World(tmp_path / "data")
+    varied_gold_runs(world, *(Repository(name) for name in ("alpha", "beta", "gamma", "hidden")))
+    add_base(world.curated, world.folder, make_tiny_base(tmp_path / "tiny"), "tiny")
+    items = build_set(world.raw.engine, TrainingTarget.SCOPE, ["hidden"], limit=1)
+    freeze(world.curated, world.raw.engine, items)
+    (tmp_path / "serve.py").write_text(SERVE)
+    few = {f"CRA_TRAINING__{name}": value for name, value in FEW.items()}
+    done = run(TRAINING, tmp_path, SERVE=str(tmp_path / "serve.py"), **few)
+    assert done.attempts == ()
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "scope-v1" in done.stdout
 
 
 def test_the_watch_sees_attempts_when_there_are_some(tmp_path: Path) -> None:

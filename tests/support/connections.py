@@ -4,10 +4,12 @@ They run in a network namespace with nothing but loopback. What each Python proc
 resolves is written down by an audit hook; what all programs connect to and send to, by strace where it is installed.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,13 +77,25 @@ def watched(
     if has_strace():
         command = ["strace", *_STRACE, "-o", str(traced), *command]
     python = os.pathsep.join(filter(None, (str(_HERE / "connection_log"), env.get("PYTHONPATH", ""))))
-    done = subprocess.run(
-        command, cwd=cwd, env={**env, "PYTHONPATH": python, "WATCHED_CONNECTIONS": str(recorded)},
-        capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env={**env, "PYTHONPATH": python, "WATCHED_CONNECTIONS": str(recorded)},
+            capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    finally:
+        _kill_what_is_left(recorded)
     if done.returncode == NOT_ALLOWED:
         pytest.skip(done.stderr.strip())
     return Watched(done.returncode, done.stdout, done.stderr, (*_of_audit(recorded), *_of_strace(traced)))
+
+
+def _kill_what_is_left(recorded: Path) -> None:
+    """Kill the processes of a command that did not end in time, in whatever sessions they are."""
+    mark = f"WATCHED_CONNECTIONS={recorded}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _of_audit(log: Path) -> Iterator[Attempt]:
