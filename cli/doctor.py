@@ -37,6 +37,9 @@ class Finding(Frozen):
     remedy: str = ""
 
 
+Check = Callable[[Settings], Iterator[Finding]]
+
+
 def doctor(as_json: JsonOption = False) -> None:
     """Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, databases, server, disk, clock.
 
@@ -46,7 +49,8 @@ def doctor(as_json: JsonOption = False) -> None:
     contradicting = contradictions(os.environ)  # before the settings set these variables
     settings = load_settings()
     findings: list[Finding] = []
-    for what, check in {"network": partial(_network, contradicting), **_CHECKS}.items():
+    checks: dict[str, Check] = {"network": partial(_network, contradicting), **_CHECKS}
+    for what, check in checks.items():
         if errors.is_terminal:
             errors.print(f"checking {what}", style="dim")
         findings += _findings(what, check, settings)
@@ -62,7 +66,7 @@ def doctor(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _findings(what: str, check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> list[Finding]:
+def _findings(what: str, check: Check, settings: Settings) -> list[Finding]:
     """What a check finds; an error of ours is a failed check, whose message holds the remedy."""
     try:
         return list(check(settings))
@@ -218,7 +222,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
             yield Finding(what=f"disk of {name}", verdict="failed", found=found, remedy=remedy)
 
 
-_CHECKS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
+_CHECKS: dict[str, Check] = {
     "sandbox": _sandbox,
     "git": _git,
     "uv": _uv,

@@ -78,6 +78,7 @@ def run(commands: str, folder: Path, **variables: str) -> Watched:
     return watched(["sh", "-c", CRA + commands], folder / "log", cwd=folder / "work", env=environment, timeout=550)
 
 
+@pytest.mark.index
 def test_a_server_with_a_worker_a_campaign_and_the_embedded_model(sample: RepoPackage, short_path: Path) -> None:
     spans = sample.directory.parents[1] / "spans"
     done = run(CAMPAIGN, short_path, PACKAGE=str(sample.directory), REPOSITORY=str(spans))
