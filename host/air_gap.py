@@ -67,10 +67,10 @@ def refuse_database(host: str, options: Mapping[str, str | Sequence[str]]) -> No
                     refuse_address("the database", name)
 
 
-def connects_directly(url: str) -> bool:
-    """Whether requests to a server take no proxy of the environment and follow no redirect: those to loopback, and in
-    air-gapped mode all."""
-    return is_loopback(host_of(url)) or is_air_gapped()
+def uses_proxies(url: str) -> bool:
+    """Whether requests to a server may take the proxies of the environment: not those to loopback, and none in
+    air-gapped mode, where a proxy on this machine would carry them to anywhere."""
+    return not is_loopback(host_of(url)) and not is_air_gapped()
 
 
 def _shown(address: str) -> str:

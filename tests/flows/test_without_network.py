@@ -17,7 +17,9 @@ from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import add_base
 
-pytestmark = pytest.mark.slow
+_SECONDS = 1500
+"""A hang, not a busy machine: a few minutes of a core, of which a traced program gets less than its share."""
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(_SECONDS + 60)]
 
 ROOT = Path(__file__).parents[2]
 FEW = {"MAX_STEPS": "2", "BATCH_SIZE": "2", "VALIDATION_ROWS": "2", "CHECKPOINT_STEPS": "2", "RANK": "4"}
@@ -75,7 +77,7 @@ def run(commands: str, folder: Path, **variables: str) -> Watched:
     contradicting = {"HTTPS_PROXY": "http://192.0.2.9:3128", "HF_HUB_OFFLINE": "0"}
     ours = {"PYTHON": sys.executable, "PORT": str(free_port()), **contradicting, **variables}
     environment = own_environment(folder, **ours)
-    return watched(["sh", "-c", CRA + commands], folder / "log", cwd=folder / "work", env=environment, timeout=550)
+    return watched(["sh", "-c", CRA + commands], folder / "log", cwd=folder / "work", env=environment, timeout=_SECONDS)
 
 
 @pytest.mark.index

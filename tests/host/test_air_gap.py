@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 
 from exchange.outsource.run import OFFLINE
-from host.air_gap import connects_directly, refuse_address, refuse_database, refuse_network
+from host.air_gap import refuse_address, refuse_database, refuse_network, uses_proxies
 from host.offline import TELEMETRY, contradictions, offline_environment
 from host.settings import load_settings
 from models.errors import AirGapError, SettingsError
@@ -37,6 +37,8 @@ def test_it_is_off_unless_switched_on_and_then_changes_nothing() -> None:
     assert dict(os.environ) == before
     refuse_network("a download", "do not")
     refuse_address("a model", "https://api.example/v1")
+    assert uses_proxies("https://api.example/v1")
+    assert not uses_proxies("http://127.0.0.1:8000/v1")
     refuse_database("db.example", {"service": "far"})
 
 
@@ -75,10 +77,10 @@ def test_the_message_names_door_address_setting_and_remedy_but_no_password(air_g
 @pytest.mark.parametrize(
     "url", ["http://localhost:1/v1", "http://127.0.0.1:8000", "http://[::1]:80", "http://MODELS:1"]
 )
-def test_this_machine_and_listed_hosts_are_reached_without_proxy_or_redirect(air_gapped: None, url: str) -> None:
+def test_this_machine_and_listed_hosts_are_reached_without_a_proxy(air_gapped: None, url: str) -> None:
     os.environ["CRA_AIR_GAPPED_HOSTS"] = '["Models", "10.0.0.7"]'
     refuse_address("a model", url)
-    assert connects_directly(url)
+    assert not uses_proxies(url)
 
 
 @pytest.mark.parametrize(
