@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import typer
 from rich.text import Text
@@ -14,6 +15,9 @@ from cli.options import JsonOption
 from cli.output import errors, print_json, printable, table
 from cli.server.connection import read_connection, server_client_settings
 from cli.status import LEAST_FREE
+from host.air_gap import SHUT
+from host.network import default_routes, interfaces_up
+from host.offline import contradictions
 from host.process import run
 from host.settings import load_settings
 from models.errors import CleanRoomError
@@ -23,16 +27,21 @@ from store.upkeep import MOST_SKEW
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
+Check = Callable[[Settings], Iterator[Finding]]
+
+
 def doctor(as_json: JsonOption = False) -> None:
     """Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, trainers, vLLM,
     databases, server, disk, clock.
 
-    Each configured model is asked one short question, at the price of a few tokens. Exits with 1 if a check failed;
-    a warning is no failure.
+    In air-gapped mode also whether this machine has a way out. Each configured model is asked one short question, at
+    the price of a few tokens. Exits with 1 if a check failed; a warning is no failure.
     """
+    contradicting = contradictions(os.environ)  # before the settings set these variables
     settings = load_settings()
     findings: list[Finding] = []
-    for what, check in _CHECKS.items():
+    checks: dict[str, Check] = {"network": partial(_network, contradicting), **_CHECKS}
+    for what, check in checks.items():
         if errors.is_terminal:
             errors.print(f"checking {what}", style="dim")
         findings += _findings(what, check, settings)
@@ -48,13 +57,35 @@ def doctor(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _findings(what: str, check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> list[Finding]:
+def _findings(what: str, check: Check, settings: Settings) -> list[Finding]:
     """What a check finds; an error of ours is a failed check, whose message holds the remedy."""
     try:
         return list(check(settings))
     except CleanRoomError as error:
         found, _, remedy = str(error).partition("; ")
         return [Finding(what=what, verdict="failed", found=found, remedy=remedy)]
+
+
+def _network(contradicting: Sequence[str], settings: Settings) -> Iterator[Finding]:
+    """Air-gapped mode, and what is at odds with it: `contradicting` are environment variables."""
+    if not settings.air_gapped:
+        found = "off: URLs, downloads and servers of others may be used"
+        yield Finding(what="air-gapped mode", verdict="ok", found=found)
+        return
+    allowed = ", ".join(settings.air_gapped_hosts) or "none"
+    found = f"on: refused are {SHUT}; other hosts that may be used: {allowed}"
+    yield Finding(what="air-gapped mode", verdict="ok", found=found)
+    up, routes = interfaces_up(), default_routes()
+    found = f"interfaces that are up, besides loopback: {', '.join(up) or 'none'}"
+    if routes:
+        found += f"; default route by {', '.join(routes)}"
+        remedy = "an air-gapped machine has no default route: remove it, or take the interface down"
+        yield Finding(what="network", verdict="warning", found=found, remedy=remedy)
+    else:
+        yield Finding(what="network", verdict="ok", found=found)
+    if contradicting:
+        found = f"contradict air-gapped mode and are not obeyed: {', '.join(contradicting)}"
+        yield Finding(what="variables", verdict="warning", found=found, remedy="unset them")
 
 
 def _sandbox(settings: Settings) -> Iterator[Finding]:
@@ -182,7 +213,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
             yield Finding(what=f"disk of {name}", verdict="failed", found=found, remedy=remedy)
 
 
-_CHECKS: dict[str, Callable[[Settings], Iterator[Finding]]] = {
+_CHECKS: dict[str, Check] = {
     "sandbox": _sandbox,
     "git": _git,
     "uv": _uv,

@@ -25,6 +25,7 @@ from cli.server.connection import (
     write_connection,
 )
 from cli.server.supervision import Program, Supervisor
+from host.air_gap import refuse_address
 from host.locks import process_lock
 from host.postgres import check_data_directory, initialise, programs, socket_answers
 from host.settings import load_settings
@@ -92,6 +93,7 @@ def _wanted(
     limit = limit or (known.limit if known is not None else 1)
     before = known if known is not None and known.own else None
     if (url := os.environ.get(NAMED)) and not (before is not None and before.is_at(url)):
+        refuse_address(f"the server that {NAMED} names", url)
         auth = os.environ.get("PREFECT_API_AUTH_STRING")
         return Connection(url=url.rstrip("/"), auth=auth, own=False, directory=Path.cwd(), limit=limit)
     port = port or (before.port if before is not None else None) or _PORT

@@ -13,6 +13,11 @@ from models.errors import AirGapError
 
 AS_A_PACKAGE = "run `cra package repository` for the repository on a connected machine, and `cra ingest` here"
 """The remedy where a repository, or what its tests need, would be downloaded."""
+SHUT = (
+    "repositories by URL; downloads of wheels, interpreters, Node.js and npm packages; on other machines, servers of "
+    "models, flows and databases"
+)
+"""What air-gapped mode refuses, for people."""
 _SWITCH = "air_gapped is on (cra.toml or CRA_AIR_GAPPED)"
 _SHOWN = 200
 
@@ -62,10 +67,10 @@ def refuse_database(host: str, options: Mapping[str, str | Sequence[str]]) -> No
                     refuse_address("the database", name)
 
 
-def connects_directly(url: str) -> bool:
-    """Whether requests to a server take no proxy of the environment and follow no redirect: those to loopback, and in
-    air-gapped mode all."""
-    return is_loopback(host_of(url)) or is_air_gapped()
+def uses_proxies(url: str) -> bool:
+    """Whether requests to a server may take the proxies of the environment: not those to loopback, and none in
+    air-gapped mode, where a proxy on this machine would carry them to anywhere."""
+    return not is_loopback(host_of(url)) and not is_air_gapped()
 
 
 def _shown(address: str) -> str:

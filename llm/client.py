@@ -15,7 +15,7 @@ from typing import Any
 import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from host.air_gap import connects_directly
+from host.air_gap import is_air_gapped, uses_proxies
 from llm.chat import Completion
 from llm.faults import CallFailed, Overflow, Rejected, read_fault, refused_by_template
 from llm.meter import Spent
@@ -37,7 +37,6 @@ class Client:
     def __init__(self, name: str, settings: Endpoint, url: str, key: str | None) -> None:
         self.name, self.settings = name, settings
         self._key = key
-        direct = connects_directly(url)
         timeout = openai.Timeout(None, connect=_CONNECT_SECONDS)
         self._openai = openai.AsyncOpenAI(
             base_url=url,
@@ -45,7 +44,7 @@ class Client:
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultAsyncHttpxClient(
-                trust_env=not direct, follow_redirects=not direct, timeout=timeout
+                trust_env=uses_proxies(url), follow_redirects=not is_air_gapped(), timeout=timeout
             ),
         )
         self._openai.organization = self._openai.project = None  # set from the environment, for another provider

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from host.air_gap import connects_directly
+from host.air_gap import is_air_gapped, uses_proxies
 from models.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ class ServerClient:
 
         self.endpoint, self.url, self._key = endpoint, url, key
         self.root = url.removesuffix("/v1")
-        direct = connects_directly(url)
         self._openai: OpenAI = openai.OpenAI(
             base_url=url,
             api_key=key or "none",
             max_retries=2,
             timeout=_SECONDS,
-            http_client=openai.DefaultHttpxClient(trust_env=not direct, follow_redirects=not direct, timeout=_SECONDS),
+            http_client=openai.DefaultHttpxClient(
+                trust_env=uses_proxies(url), follow_redirects=not is_air_gapped(), timeout=_SECONDS
+            ),
         )
         self._openai.organization = self._openai.project = None
 

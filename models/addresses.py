@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 
 def host_of(address: str) -> str:
-    """The host in a URL, or a bare host as it is, in lower case; "" for a URL without one or with a user or password."""
+    """The host in a URL, or a bare host itself, in lower case; "" for a URL without one or with a user or password."""
     if "://" not in address:
         return address.lower()
     try:

@@ -25,9 +25,8 @@ from models.serving_settings import ServingSettings
 from models.training_settings import TrainingSettings
 
 CONFIG_FILE = "cra.toml"
-HostName = Annotated[
-    str, StringConstraints(to_lower=True, pattern=r"^[0-9A-Za-z:]([0-9A-Za-z.:-]{0,251}[0-9A-Za-z])?$")
-]
+_NAME, _IPV6 = r"[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?", r"[0-9A-Fa-f.]*(:[0-9A-Fa-f.]*){2,7}"
+HostName = Annotated[str, StringConstraints(to_lower=True, pattern=f"^({_NAME}|{_IPV6})$")]
 """A host's name or address, without scheme, port and brackets."""
 
 

@@ -362,7 +362,8 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
 ]
 
 SETTINGS = """
-data_dir cache_dir corpus_dir relevance_file raw_database curated_database sandbox concurrency environment_budget_gib
+data_dir cache_dir corpus_dir relevance_file raw_database curated_database air_gapped air_gapped_hosts sandbox
+concurrency environment_budget_gib
 guardrails.replay_least
 guardrails.replay_most guardrails.rounds guardrails.small_base guardrails.teacher_share guardrails.pass_at_k_margin
 guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.steady_margin guardrails.steady_instances

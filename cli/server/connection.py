@@ -125,6 +125,7 @@ def server_environment(settings: Settings) -> dict[str, str] | None:
         return {NAMED: named, **({"PREFECT_API_AUTH_STRING": auth} if auth else {})}
     if connection is None:
         return None
+    refuse_address("the server that `cra up` found", connection.url)
     home = settings.data_dir.absolute() / "server" / "engine"
     return {
         NAMED: connection.url,
