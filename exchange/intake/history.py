@@ -1,0 +1,104 @@
+"""How an arriving package relates to the one of its name in the corpus, and the extension of one by the other."""
+
+import shutil
+from pathlib import Path
+
+from harness.packages.package import MANIFEST, RepoPackage, archives_in, read_package, write_atomically
+from host.process import CommandFailed
+from models.errors import ManifestError, PackageRefused
+from models.generated import FOLDER
+from models.intake import RefusalReason
+from models.manifest import Instance, Manifest
+from repos.git import Git
+
+
+def package_here(corpus: Path, name: str) -> RepoPackage | None:
+    """The package of a name in the corpus; None if there is none. Raises PackageRefused for an unreadable one."""
+    directory = corpus / name
+    if not (directory / MANIFEST).exists():
+        if directory.exists() or directory.is_symlink():
+            raise PackageRefused(
+                RefusalReason.NAME_TAKEN, f"{directory} is there and is no repo package; move it away"
+            )
+        return None
+    try:
+        return read_package(directory)
+    except ManifestError as error:
+        raise PackageRefused(RefusalReason.NAME_TAKEN, f"the package here is unusable: {error}") from error
+
+
+def require_newer(here: RepoPackage, arriving: RepoPackage) -> None:
+    """Raise PackageRefused unless the arriving history is that of the package here, or continues it."""
+    old, new = here.manifest.head, arriving.manifest.head
+    if old == new or _is_ancestor(arriving.git, old, new):
+        return
+    if _is_ancestor(here.git, new, old):
+        raise PackageRefused(
+            RefusalReason.DOWNGRADE, f"the corpus holds a later state ({old[:12]}) of {here.manifest.name} than {new[:12]}"
+        )
+    roots = set(_roots(here.git)) & set(_roots(arriving.git))
+    if roots:
+        raise PackageRefused(
+            RefusalReason.REWRITTEN,
+            f"the history of {here.manifest.name} was rewritten: {old[:12]}, which the corpus holds, is not in it",
+        )
+    raise PackageRefused(
+        RefusalReason.NAME_TAKEN, f"the corpus holds another repository of the name {here.manifest.name}"
+    )
+
+
+def _is_ancestor(git: Git, commit: str, of: str) -> bool:
+    try:
+        git.output("merge-base", "--is-ancestor", commit, of)
+    except CommandFailed:
+        return False
+    return True
+
+
+def _roots(git: Git) -> list[str]:
+    return git.text("rev-list", "--max-parents=0", "HEAD").split()
+
+
+def extend(arriving: RepoPackage, here: RepoPackage) -> RepoPackage:
+    """The arriving package, with those instances of the package here that it lacks, and what they need.
+
+    Files are copied into the arriving package, which lies in quarantine. Raises PackageRefused where the same wheel has
+    another content.
+    """
+    new, old = arriving.manifest, here.manifest
+    known = {each.commit for each in new.instances}
+    added = [each for each in old.instances if each.commit not in known]
+    keys = {key for each in added for key in (each.environment, each.build) if key}
+    environments = {each.key: each for each in old.environments if each.key in keys}
+    environments |= {each.key: each for each in new.environments}
+    used = {name for each in environments.values() for name in each.wheels}
+    manifest = new.model_copy(
+        update={
+            "environments": tuple(environments[key] for key in sorted(environments)),
+            "wheels": {name: digest for name, digest in _wheels(old, new).items() if name in used},
+            "instances": (*new.instances, *added),
+        }
+    )
+    wanted = {*manifest.wheels, *archives_in(manifest)}
+    for name in sorted(wanted):
+        if not (arriving.wheels / name).exists():
+            shutil.copyfile(here.wheels / name, arriving.wheels / name)
+    _copy_generated(added, here, arriving)
+    write_atomically(arriving.directory / MANIFEST, manifest.to_json())
+    return RepoPackage(arriving.directory, manifest)
+
+
+def _wheels(old: Manifest, new: Manifest) -> dict[str, str]:
+    for name in sorted(old.wheels.keys() & new.wheels.keys()):
+        if old.wheels[name] != new.wheels[name]:
+            raise PackageRefused(
+                RefusalReason.UPDATE_CONFLICT, f"{name} has another content than in the package here; prepare it again"
+            )
+    return dict(sorted({**old.wheels, **new.wheels}.items()))
+
+
+def _copy_generated(added: list[Instance], here: RepoPackage, arriving: RepoPackage) -> None:
+    names = {f"{file.sha256}.py" for each in added if each.generated for file in each.generated.files}
+    for name in sorted(names):
+        (arriving.directory / FOLDER).mkdir(exist_ok=True)
+        shutil.copyfile(here.directory / FOLDER / name, arriving.directory / FOLDER / name)
