@@ -43,8 +43,11 @@ class CheckOutcome(Frozen):
 
 
 class ArrivedPackage(Frozen):
-    """A package as it came: its claims. `listing` is the hash of the names, sizes and times of its files, `content` that
-    of what is in them; fields are empty where nothing was read."""
+    """A package as it came: its claims.
+
+    `listing` is the hash of the names, sizes and times of its files, `content` that of what is in them; fields are
+    empty where nothing was read.
+    """
 
     source: str
     listing: str = ""

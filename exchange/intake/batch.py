@@ -48,21 +48,29 @@ def entries_on(medium: Path) -> list[MediumEntry]:
         if os.path.lexists(medium / MANIFEST):
             return [MediumEntry(medium)]
         with os.scandir(medium) as entries:
-            names = sorted((entry.name for entry, _ in zip(entries, range(_MOST_ENTRIES), strict=False)), key=os.fsencode)
+            names = sorted(
+                (entry.name for entry, _ in zip(entries, range(_MOST_ENTRIES), strict=False)), key=os.fsencode
+            )
         return [_entry(medium / name) for name in names if name not in _OF_FILE_SYSTEMS]
     except OSError as error:
-        raise UsageError(f"{medium} cannot be read: {error.strerror}; plug the medium in, or name its folder") from error
+        raise UsageError(
+            f"{medium} cannot be read: {error.strerror}; plug the medium in, or name its folder"
+        ) from error
 
 
 def _entry(path: Path) -> MediumEntry:
     if not stat.S_ISDIR(path.lstat().st_mode):
         return MediumEntry(path, RefusalReason.NO_PACKAGE, f"{shown(path.name)} is no folder of a package; remove it")
     if not os.path.lexists(path / MANIFEST):
-        return MediumEntry(path, RefusalReason.NO_PACKAGE, f"{shown(path.name)} has no {MANIFEST}; copy the package again")
+        return MediumEntry(
+            path, RefusalReason.NO_PACKAGE, f"{shown(path.name)} has no {MANIFEST}; copy the package again"
+        )
     return MediumEntry(path)
 
 
-def ingest(context: IntakeContext, medium: Path, busy: Callable[[str], None], *, once: bool = False) -> list[IntakeEvent]:
+def ingest(
+    context: IntakeContext, medium: Path, busy: Callable[[str], None], *, once: bool = False
+) -> list[IntakeEvent]:
     """Take in every package on a medium; the events. What a killed intake left is completed or removed first.
 
     One intake runs at a time: `busy` is told the process that does. With `once`, packages are passed over whose files

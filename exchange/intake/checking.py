@@ -6,15 +6,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exchange.intake.quarantine import TreeFile
 from harness.packages.checks import manifest_findings, parse_manifest, shown
 from harness.packages.checks.arriving_clone import check_clone_files, check_object_sizes, check_refs, check_submodules
 from harness.packages.checks.arriving_wheels import check_fit, check_wheel_roles, check_wheel_set
 from harness.packages.checks.reading import read_bounded
-from harness.packages.checks.tree import check_layout, check_names, check_starts
+from harness.packages.checks.tree import TreeFile, check_layout, check_names, check_starts
 from harness.packages.package import MANIFEST, RepoPackage, archives_in, read_package
 from harness.packages.reach import misstated_reaches, self_provided
-from models.errors import CleanRoomError, InfrastructureError, ManifestError, PackageRefused, RepositoryError, WheelError
+from models.errors import (
+    CleanRoomError,
+    InfrastructureError,
+    ManifestError,
+    PackageRefused,
+    RepositoryError,
+    WheelError,
+)
 from models.generated import FOLDER
 from models.intake import CheckOutcome, IntakeSettings, RefusalReason
 from models.manifest import Manifest
@@ -145,7 +151,8 @@ def _check_history(repo: Path, manifest: Manifest, copy: Path) -> None:
         raise PackageRefused(RefusalReason.GIT_REFS, "HEAD of repo names no commit; prepare it again") from error
     if head != manifest.head:
         raise PackageRefused(
-            RefusalReason.IDENTITY, f"the manifest's head is {manifest.head[:12]}, the clone's {head[:12]}; prepare it again"
+            RefusalReason.IDENTITY,
+            f"the manifest's head is {manifest.head[:12]}, the clone's {head[:12]}; prepare it again",
         )
 
 

@@ -17,9 +17,7 @@ def package_here(corpus: Path, name: str) -> RepoPackage | None:
     directory = corpus / name
     if not (directory / MANIFEST).exists():
         if directory.exists() or directory.is_symlink():
-            raise PackageRefused(
-                RefusalReason.NAME_TAKEN, f"{directory} is there and is no repo package; move it away"
-            )
+            raise PackageRefused(RefusalReason.NAME_TAKEN, f"{directory} is there and is no repo package; move it away")
         return None
     try:
         return read_package(directory)
@@ -34,7 +32,8 @@ def require_newer(here: RepoPackage, arriving: RepoPackage) -> None:
         return
     if _is_ancestor(here.git, new, old):
         raise PackageRefused(
-            RefusalReason.DOWNGRADE, f"the corpus holds a later state ({old[:12]}) of {here.manifest.name} than {new[:12]}"
+            RefusalReason.DOWNGRADE,
+            f"the corpus holds a later state ({old[:12]}) of {here.manifest.name} than {new[:12]}",
         )
     roots = set(_roots(here.git)) & set(_roots(arriving.git))
     if roots:

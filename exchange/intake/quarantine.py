@@ -108,7 +108,8 @@ def check_space(target: Path, entries: Sequence[TreeFile]) -> None:
     needed = 2 * sum(each.size for each in entries if not each.folder) + _SPARE
     if (free := shutil.disk_usage(target).free) < needed:
         raise PackageRefused(
-            RefusalReason.DISK_FULL, f"{free >> 20} MiB are free at {target}, {needed >> 20} are needed; free some space"
+            RefusalReason.DISK_FULL,
+            f"{free >> 20} MiB are free at {target}, {needed >> 20} are needed; free some space",
         )
 
 
@@ -232,7 +233,8 @@ def _changed(entry: TreeFile) -> PackageRefused:
 
 def _unreadable(path: Path | str, error: OSError) -> PackageRefused:
     return PackageRefused(
-        RefusalReason.UNREADABLE, f"{shown(str(path))} cannot be read: {error.strerror}; plug the medium in and try again"
+        RefusalReason.UNREADABLE,
+        f"{shown(str(path))} cannot be read: {error.strerror}; plug the medium in and try again",
     )
 
 

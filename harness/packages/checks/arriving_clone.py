@@ -46,7 +46,9 @@ def check_object_sizes(git: Git, limits: IntakeSettings) -> None:
         for line in process.stdout:
             name, _, size = line.decode(errors="replace").strip().partition(" ")
             if not size.isdigit():
-                raise PackageRefused(RefusalReason.GIT_OBJECTS, f"object {shown(name)} cannot be read; prepare it again")
+                raise PackageRefused(
+                    RefusalReason.GIT_OBJECTS, f"object {shown(name)} cannot be read; prepare it again"
+                )
             count, total = count + 1, total + int(size)
             if int(size) > limits.max_object_bytes:
                 raise PackageRefused(

@@ -32,7 +32,17 @@ _LEFT_THE_LIBRARY = {
     "nntplib", "ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib",
 }  # fmt: skip
 """Modules that are no longer part of the standard library in some Python; wheels bring them back."""
-_BACKPORTS = {"argparse", "asyncio", "contextvars", "dataclasses", "enum", "ipaddress", "pathlib", "statistics", "typing"}
+_BACKPORTS = {
+    "argparse",
+    "asyncio",
+    "contextvars",
+    "dataclasses",
+    "enum",
+    "ipaddress",
+    "pathlib",
+    "statistics",
+    "typing",
+}
 """Modules of wheels that older Pythons needed; the standard library's own are found first."""
 _STARTUP = {
     "distutils-precedence.pth": "setuptools",
@@ -41,7 +51,9 @@ _STARTUP = {
 }
 _NAMESPACE = re.compile(r"(?P<name>.+)-[^-]+(-py[0-9.]+)?-nspkg\.pth")
 _SITE = re.compile(r"(?:[^/]+\.data/(?:purelib|platlib)/)?([^/]+)")
-_INTERPRETERS = re.compile(rb"#!\s*(python[0-9.w]*|/usr/bin/env\s+\S+|/bin/(sh|bash)|/usr/bin/python[0-9.]*)(\s[^\n]*)?")
+_INTERPRETERS = re.compile(
+    rb"#!\s*(python[0-9.w]*|/usr/bin/env\s+\S+|/bin/(sh|bash)|/usr/bin/python[0-9.]*)(\s[^\n]*)?"
+)
 _PIECE = 4096
 
 
@@ -68,9 +80,7 @@ def check_wheel_set(directory: Path, wanted: Iterable[str]) -> None:
             RefusalReason.WHEEL_SET, f"packages/{shown(missing[0])} is missing; copy the package again"
         )
     if extra := sorted(there - wanted):
-        raise PackageRefused(
-            RefusalReason.WHEEL_SET, f"packages/{shown(extra[0])} is not in the manifest; remove it"
-        )
+        raise PackageRefused(RefusalReason.WHEEL_SET, f"packages/{shown(extra[0])} is not in the manifest; remove it")
 
 
 def check_wheel_roles(wheel: Path) -> int:
