@@ -49,7 +49,7 @@ _STARTUP = {
     "a1_coverage.pth": "coverage",
     "pytest-cov.pth": "pytest-cov",
 }
-_NAMESPACE = re.compile(r"(?P<name>.+)-[^-]+(-py[0-9.]+)?-nspkg\.pth")
+_NAMESPACE = re.compile(r"(?P<name>.+?)-[^-]+(-py[0-9.]+)?-nspkg\.pth")
 _SITE = re.compile(r"(?:[^/]+\.data/(?:purelib|platlib)/)?([^/]+)")
 _INTERPRETERS = re.compile(
     rb"#!\s*(python[0-9.w]*|/usr/bin/env\s+\S+|/bin/(sh|bash)|/usr/bin/python[0-9.]*)(\s[^\n]*)?"
