@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from harness.packages.package import MANIFEST, RepoPackage, archives_in, read_package, write_atomically
+from harness.packages.reach import reaches
 from host.process import CommandFailed
 from models.errors import ManifestError, PackageRefused
 from models.generated import FOLDER
@@ -69,7 +70,9 @@ def extend(arriving: RepoPackage, here: RepoPackage) -> RepoPackage:
     added = [each for each in old.instances if each.commit not in known]
     keys = {key for each in added for key in (each.environment, each.build) if key}
     environments = {each.key: each for each in old.environments if each.key in keys}
-    environments |= {each.key: each for each in new.environments}
+    for each in new.environments:
+        earlier = environments.get(each.key)  # as in preparing: equal environments of two dates count for the earlier
+        environments[each.key] = earlier if earlier is not None and earlier.cutoff < each.cutoff else each
     used = {name for each in environments.values() for name in each.wheels}
     manifest = new.model_copy(
         update={
@@ -83,8 +86,20 @@ def extend(arriving: RepoPackage, here: RepoPackage) -> RepoPackage:
         if not (arriving.wheels / name).exists():
             shutil.copyfile(here.wheels / name, arriving.wheels / name)
     _copy_generated(added, here, arriving)
-    write_atomically(arriving.directory / MANIFEST, manifest.to_json())
-    return RepoPackage(arriving.directory, manifest)
+    package = _with_reaches(RepoPackage(arriving.directory, manifest))
+    write_atomically(package.directory / MANIFEST, package.manifest.to_json())
+    return package
+
+
+def _with_reaches(package: RepoPackage) -> RepoPackage:
+    """The package, with the days that each environment extends past the parents of all instances that now share it."""
+    days = {each.environment.key: each.days for each in reaches(package) if each.environment.days_after is not None}
+    environments = tuple(
+        each.model_copy(update={"days_after": days[each.key]}) if each.key in days else each
+        for each in package.manifest.environments
+    )
+    manifest = package.manifest.model_copy(update={"environments": environments})
+    return RepoPackage(package.directory, manifest)
 
 
 def _wheels(old: Manifest, new: Manifest) -> dict[str, str]:

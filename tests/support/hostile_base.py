@@ -58,7 +58,9 @@ def with_text(change: Callable[[str], str | bytes]) -> Craft:
 
     def craft(package: Path, _: Path) -> None:
         path = package / "manifest.json"
-        made = change(path.read_text())
+        before = path.read_text()
+        made = change(before)
+        assert made != before
         path.write_bytes(made if isinstance(made, bytes) else made.encode())
 
     return craft

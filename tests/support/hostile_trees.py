@@ -173,7 +173,7 @@ TREES = (
     Hostile("manifest text", "number of 100,000 digits",
             with_text(lambda raw: raw.replace('"total": ', '"total": 1' + "0" * 100_000, 1)), (R.SCHEMA,)),
     Hostile("manifest text", "ten million values",
-            with_text(lambda raw: raw.replace('"flags": []', '"flags": [' + "1," * 10_000_000 + "1]")), (R.SCHEMA,)),
+            with_text(lambda raw: raw.replace("{", '{"x": [' + "1," * 10_000_000 + "1], ", 1)), (R.SCHEMA,)),
     Hostile("manifest text", "not UTF-8", with_text(lambda raw: raw.encode().replace(b"MIT", b"\xff")), (R.SCHEMA,)),
     Hostile("manifest text", "unknown field", _set("hook", value="touch /tmp/x"), (R.SCHEMA,)),
     Hostile("manifest values", "name that climbs", _set("name", value="../x"), (R.MANIFEST,)),
