@@ -1,4 +1,4 @@
-"""Packages on their way into the corpus: accepted once, extended, replaced by nothing older, evaluated where reserved."""
+"""Packages on their way into the corpus: accepted once, extended, not replaced by older ones, or for evaluation only."""
 
 import shutil
 from collections.abc import Callable
