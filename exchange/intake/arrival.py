@@ -16,6 +16,7 @@ from exchange.intake.integration import integrate
 from exchange.intake.ledger import IntakeFolders, last_arrival, read_events, record
 from exchange.intake.quarantine import check_space, content_hash, copy_files, list_tree, listing_hash, unlisted_hash
 from exchange.intake.reservation import use_of
+from harness.packages.checks.arriving_clone import remove_caches
 from harness.packages.checks.tree import TreeFile
 from harness.packages.package import MANIFEST, TIMINGS, RepoPackage, read_manifest, write_atomically
 from host.private import private_directory
@@ -121,6 +122,7 @@ def _checked(arrival: _Arrival) -> IntakeEvent:
     if (event := _already_here(arrival)) is not None:
         return event
     history = arrival.folder / "history"
+    remove_caches(directory / "repo")
     package = check_content(arrival.log, directory, manifest, entries, context.limits, history)
     discard(directory / "repo")
     history.rename(directory / "repo")
@@ -130,7 +132,8 @@ def _checked(arrival: _Arrival) -> IntakeEvent:
             require_newer(here, package)
     with arrival.log.check("reservations"):
         use = use_of(context.curated, context.raw, package)
-    package, lost = _validated(arrival, package)
+    known = {each.commit for each in here.manifest.instances if each.valid} if here is not None else set()
+    package, lost = _validated(arrival, package, known)
     if here is not None:
         package = extend(package, here)
     event = arrival.event(IntakeVerdict.ACCEPTED if here is None else IntakeVerdict.UPDATED)
@@ -178,8 +181,9 @@ def _copied(arrival: _Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
 
     def copied(size: int) -> None:
         nonlocal done
-        done += size
-        arrival.context.progress(f"{manifest.name}: copying", done, total)
+        before, done = done * 100 // max(total, 1), done + size
+        if done * 100 // max(total, 1) > before:
+            arrival.context.progress(f"{manifest.name}: copying, MiB", done >> 20, total >> 20)
 
     with arrival.log.check("copy"):
         rest = [each for each in entries if each.path != MANIFEST]
@@ -206,8 +210,11 @@ def _already_here(arrival: _Arrival) -> IntakeEvent | None:
     return event
 
 
-def _validated(arrival: _Arrival, package: RepoPackage) -> tuple[RepoPackage, dict[str, str]]:
-    """The package with instances as they are valid here, written in quarantine; and those that are lost."""
+def _validated(arrival: _Arrival, package: RepoPackage, known: set[str]) -> tuple[RepoPackage, dict[str, str]]:
+    """The package with instances as they are valid here, written in quarantine; and those that are lost.
+
+    Those at `known` commits are valid in the corpus already.
+    """
     context = arrival.context
     sandboxed = Sandboxed(context.runtime, context.cache, context.limits)
     with arrival.log.check("environments"):
@@ -217,7 +224,7 @@ def _validated(arrival: _Arrival, package: RepoPackage) -> tuple[RepoPackage, di
         def say(what: str, done: int, total: int) -> None:
             context.progress(f"{package.manifest.name}: gold validation", done, total)
 
-        outcome = validate_again(sandboxed, package, say)
+        outcome = validate_again(sandboxed, package, known, say)
     manifest = package.manifest.model_copy(update={"instances": outcome.instances})
     write_atomically(package.directory / MANIFEST, manifest.to_json())
     timings = json.dumps(outcome.timings, indent=2, sort_keys=True) + "\n"

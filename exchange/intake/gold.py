@@ -1,7 +1,7 @@
 """Environments of an arrived package, built without an index, and gold validation of its instances in the sandbox."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,22 +55,25 @@ def build_environments(sandboxed: Sandboxed, package: RepoPackage) -> None:
             raise PackageRefused(RefusalReason.ENVIRONMENT, str(error)) from error
 
 
-def validate_again(sandboxed: Sandboxed, package: RepoPackage, say: Say) -> GoldOutcome:
-    """Every instance as this machine sees it. Raises InfrastructureError, PackageRefused if none is valid."""
+def validate_again(sandboxed: Sandboxed, package: RepoPackage, known: Collection[str], say: Say) -> GoldOutcome:
+    """Every instance as this machine sees it; those at `known` commits are not run, as the corpus holds them already.
+
+    Raises InfrastructureError, PackageRefused if none is valid.
+    """
     instances = package.manifest.instances
     commits = mined_commits(package, instances)
     started, most = time.monotonic(), sandboxed.limits.package_hours * 60
     found: list[Instance] = []
     timings: dict[str, dict[str, float]] = {}
-    valid = [each for each in instances if each.valid]
+    valid = [each for each in instances if each.valid and each.commit not in known]
     for number, each in enumerate(valid):
         say(each.instance_id, number, len(valid))
         used_up = most if time.monotonic() - started > most * 60 else 0.0
         seen, seconds = _seen(sandboxed, package, each, commits, used_up)
         timings[each.instance_id] = seconds
         found.append(seen)
-    known = {each.instance_id: each for each in found}
-    every = tuple(known.get(each.instance_id) or _static(each, commits) for each in instances)
+    seen_here = {each.instance_id: each for each in found}
+    every = tuple(seen_here.get(each.instance_id) or _static(each, commits) for each in instances)
     lost = {each.instance_id: f"{each.reason.value}: {each.detail}"[:300] for each in found if each.reason is not None}
     if not any(each.valid for each in every):
         why = next(iter(lost.values()), "the manifest names none")

@@ -60,15 +60,16 @@ def _roots(git: Git) -> list[str]:
 
 
 def extend(arriving: RepoPackage, here: RepoPackage) -> RepoPackage:
-    """The arriving package, with those instances of the package here that it lacks, and what they need.
+    """The arriving package, with the instances of the package here that are valid or that it lacks, and what they need.
 
-    Files are copied into the arriving package, which lies in quarantine. Raises PackageRefused where the same wheel has
-    another content.
+    What is valid here stays as it is, because runs and evaluation sets refer to it. Files are copied into the arriving
+    package, which lies in quarantine. Raises PackageRefused where the same wheel has another content.
     """
     new, old = arriving.manifest, here.manifest
     known = {each.commit for each in new.instances}
-    added = [each for each in old.instances if each.commit not in known]
-    keys = {key for each in added for key in (each.environment, each.build) if key}
+    kept = {each.commit: each for each in old.instances if each.valid or each.commit not in known}
+    instances = {**{each.commit: each for each in new.instances}, **kept}
+    keys = {key for each in kept.values() for key in (each.environment, each.build) if key}
     environments = {each.key: each for each in old.environments if each.key in keys}
     for each in new.environments:
         earlier = environments.get(each.key)  # as in preparing: equal environments of two dates count for the earlier
@@ -78,14 +79,14 @@ def extend(arriving: RepoPackage, here: RepoPackage) -> RepoPackage:
         update={
             "environments": tuple(environments[key] for key in sorted(environments)),
             "wheels": {name: digest for name, digest in _wheels(old, new).items() if name in used},
-            "instances": (*new.instances, *added),
+            "instances": tuple(instances.values()),
         }
     )
     wanted = {*manifest.wheels, *archives_in(manifest)}
     for name in sorted(wanted):
         if not (arriving.wheels / name).exists():
             shutil.copyfile(here.wheels / name, arriving.wheels / name)
-    _copy_generated(added, here, arriving)
+    _copy_generated(list(kept.values()), here, arriving)
     package = _with_reaches(RepoPackage(arriving.directory, manifest))
     write_atomically(package.directory / MANIFEST, package.manifest.to_json())
     return package

@@ -1,4 +1,4 @@
-"""Packages on their way into the corpus: accepted once, extended, not replaced by older ones, or for evaluation only."""
+"""Packages on their way into the corpus: accepted once, extended, not replaced by older ones, some for evaluation."""
 
 import shutil
 from collections.abc import Callable

@@ -22,6 +22,14 @@ def check_clone_files(repo: Path) -> None:
         raise PackageRefused(reason, f"repo {shown(foreign).strip(chr(39))}; prepare the package again")
 
 
+def remove_caches(repo: Path) -> None:
+    """Remove what git would only be faster with, and would trust: graphs of commits, bitmaps, reverse indexes."""
+    objects = repo / "objects"
+    for pattern in ("info/commit-graph", "info/commit-graphs/*", "pack/*.bitmap", "pack/*.rev", "pack/*.mtimes"):
+        for path in filter(Path.is_file, objects.glob(pattern)):
+            path.unlink()
+
+
 def check_refs(git: Git) -> None:
     """Raise PackageRefused for refs that are neither branches nor tags, or far too many."""
     listed = git.output("for-each-ref", "--format=%(refname)").decode(errors="replace").splitlines()

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from packaging.tags import sys_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from harness.packages.checks.findings import shown
@@ -60,14 +61,13 @@ _PIECE = 4096
 def check_fit(manifest: Manifest) -> None:
     """Raise PackageRefused for a wheel whose tags fit no interpreter of its environment on this kind of machine."""
     for environment in manifest.environments:
-        if environment.language == NODE:
-            continue
-        accepted = set(tags_of(environment.python, environment.abi))
+        node = environment.language == NODE
+        accepted = set(sys_tags() if node else tags_of(environment.python, environment.abi))
         for name in environment.wheels:
             if accepted.isdisjoint(parse_wheel_filename(name)[3]):
                 raise PackageRefused(
                     RefusalReason.WHEEL_PLATFORM,
-                    f"{shown(name)} fits no Python {environment.python} on {platform.machine()}; "
+                    f"{shown(name)} fits no {environment.abi} on {platform.machine()}; "
                     "prepare the package on a machine of this kind",
                 )
 
