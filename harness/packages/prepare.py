@@ -194,7 +194,7 @@ def _verdict_key(
     candidate: CommitCandidate,
     environment: Environment,
     packages: Path,
-    sampled: SampledSuite | None,
+    sampled: SampledSuite | None = None,
 ) -> str:
     parts = [
         str(GOLD_VERSION),
