@@ -75,6 +75,11 @@ COMMANDS = {
     "backup": "Copy the raw and curated databases, and the server's, into a directory; everything may go on meanwhile.",
     "validate": "Judge patches by the hidden tests of their instances, as a campaign judges its candidates.",
     "corpus": "Look at repo packages.",
+    "package": "Make a repo package on a medium, for a machine without network.",
+    "ingest": (
+        "Take repo packages from a medium into the corpus: `cra ingest DIR`. Each is copied into quarantine, checked, "
+        "validated in the sandbox, moved in one step, and recorded."
+    ),
     "sandbox": "Run commands in the sandbox that tests get.",
     "config": "Settings and where they come from.",
     "models": "The models that answer, and where they are served.",

@@ -17,3 +17,10 @@ def read_regular(path: Path, most: int) -> bytes | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         return file.read(most)
+
+
+def read_start(path: Path, most: int) -> bytes:
+    """The first bytes of a regular file, at most `most`. Raises OSError for a link or a file that cannot be read."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(most)

@@ -6,6 +6,8 @@ with `exit_code`; any other exception (a traceback) is a bug.
 
 from typing import ClassVar
 
+from models.refusals import RefusalReason
+
 
 class CleanRoomError(Exception):
     """Root of every error that Clean Room raises on purpose."""
@@ -33,6 +35,14 @@ class RepositoryError(UsageError):
 
 class ManifestError(UsageError):
     """A repo package's manifest is missing, of another version, or inconsistent with its package."""
+
+
+class PackageRefused(CleanRoomError):
+    """A repo package that arrived did not pass a check; `reason` is its code in the ledger."""
+
+    def __init__(self, reason: RefusalReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ClassifierError(UsageError):

@@ -18,6 +18,7 @@ from pydantic_settings import (
 from models.campaign_settings import CampaignSettings
 from models.curation_settings import CurationSettings
 from models.guardrail_settings import GuardrailSettings
+from models.intake import IntakeSettings
 from models.limits import Limits, LoopLimits
 from models.llm_settings import ModelSettings
 from models.mining import MiningRules
@@ -85,6 +86,9 @@ class Settings(BaseSettings):
     )
     curation: CurationSettings = Field(
         default_factory=CurationSettings, description="which answers are trained on, and how datasets are mixed"
+    )
+    intake: IntakeSettings = Field(
+        default_factory=IntakeSettings, description="how large packages that arrive may be, and what checking may cost"
     )
     loop: LoopLimits = Field(default_factory=LoopLimits, description="limits of the main loop on one task")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")

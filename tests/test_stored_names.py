@@ -11,6 +11,7 @@ from flows.campaign import campaign
 from flows.curate import curate
 from flows.evaluate import evaluate
 from flows.evaluate_base import evaluate_base
+from flows.ingest import ingest
 from flows.prepare import prepare
 from flows.score import score
 from flows.self_improve import self_improve
@@ -65,6 +66,7 @@ from models.evaluation import (
     Subject,
 )
 from models.generated import Failing, GeneratedFile, GeneratedTests
+from models.intake import ArrivedPackage, CheckOutcome, IntakeEvent, IntakeVerdict
 from models.judging import AnswerForm, QuestionForm, Slice
 from models.manifest import (
     Change,
@@ -97,6 +99,7 @@ from models.plans import (
 )
 from models.predictions import NotJudged
 from models.protocols import Answer, Request, SourceFile, Stage, Task
+from models.refusals import RefusalReason
 from models.settings import Settings
 from models.solution import Solution, StopReason
 from models.suite import CaseResult, CaseStatus, Fault, SuiteEnd, SuiteReport
@@ -179,6 +182,15 @@ VALUES: list[tuple[type[StrEnum], str]] = [
         "prompt-too-long no-tests reaches-into-runner not-collected fails-on-commit passes-on-parent flaky timeout "
         "crashed disturbs-suite suite-broken",
     ),
+    (IntakeVerdict, "accepted updated already-here refused checked"),
+    (
+        RefusalReason,
+        "unreadable disk-full machine no-package not-a-file privileged other-file-system bad-name "
+        "name-collision too-long too-deep too-large too-many-files changed executable archive foreign-file "
+        "schema manifest identity wheel wheel-set wheel-platform wheel-shadows wheel-startup wheel-script "
+        "git-files git-refs git-size git-objects git-submodule reserved-copy name-taken downgrade rewritten "
+        "update-conflict environment no-valid-instance",
+    ),
     (MessageFault, "short generic no-action"),
     (MessageState, "accepted refused"),
     (
@@ -188,6 +200,9 @@ VALUES: list[tuple[type[StrEnum], str]] = [
 ]
 
 FIELDS: list[tuple[type[BaseModel], str]] = [
+    (ArrivedPackage, "source listing name identity content head files bytes valid"),
+    (CheckOutcome, "check passed seconds"),
+    (IntakeEvent, "id at verdict package reason detail identity use valid lost checks seconds"),
     (
         Answer,
         "text reasoning model adapter prompt prompt_tokens cached_tokens completion_tokens cost latency "
@@ -376,7 +391,10 @@ curation.lucky_alignment curation.lucky_weight curation.unjudged_weight curation
 curation.direct_weight curation.direct_share curation.generated_weight curation.near_duplicate
 curation.ngram curation.overlap curation.replay
 curation.uniform_share curation.seeking_share curation.stage_share curation.validation
-curation.preferences_per_prompt curation.both_orders curation.judging_weight loop.max_parts loop.max_steps
+curation.preferences_per_prompt curation.both_orders curation.judging_weight
+intake.max_bytes intake.max_files intake.max_depth intake.max_path intake.max_object_bytes intake.max_objects
+intake.max_unpacked intake.package_hours
+loop.max_parts loop.max_steps
 loop.max_revisions mining.max_files mining.max_lines mining.min_words serving.python serving.package
 serving.max_loras serving.max_cpu_loras serving.window serving.dtype serving.arguments serving.environment
 serving.startup serving.restarts training.backend training.endpoint training.rank training.code_rank
@@ -411,10 +429,12 @@ def test_settings_go_by_the_names_that_configurations_use(tmp_path: Path, monkey
 
 def test_flows_go_by_the_names_that_deployments_use() -> None:
     flows = (
-        campaign, curate, evaluate, evaluate_base, prepare, score, self_improve, solve, supplement, train, tune,
+        campaign, curate, evaluate, evaluate_base, ingest, prepare, score, self_improve, solve, supplement, train, tune,
         validate,
     )  # fmt: skip
-    names = "campaign curate evaluate evaluate-base prepare score self-improve solve supplement train tune validate"
+    names = (
+        "campaign curate evaluate evaluate-base ingest prepare score self-improve solve supplement train tune validate"
+    )
     assert [each.name for each in flows] == names.split()
 
 

@@ -27,7 +27,9 @@ def _say_nothing(text: str) -> None:
 class GoldEffort:
     """How much gold validation of one commit may cost, and where its finished runs are kept.
 
-    `seconds` is for all runs of the commit together; None: no limit but that of each run. X"""
+    `seconds` is for all runs of the commit together; None: no limit but that of each run. `sampled` is the
+    part of the suite that is run whatever it costs: an earlier validation chose it.
+    """
 
     seconds: float | None = None
     workers: int = 1
@@ -36,6 +38,7 @@ class GoldEffort:
     key: str = ""
     index_cache: Path | None = None
     say: Callable[[str], None] = _say_nothing
+    sampled: SampledSuite | None = None
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ def validate_gold(
 def _first_run(runs: GoldRuns, touched: tuple[str, ...]) -> tuple[SuiteReport, SampledSuite | None]:
     """A run of the commit, and the part of the suite that it is of; None for the whole. Raises Invalid, BuildFailed."""
     whole = Selection(first=touched)
+    if (chosen := runs.effort.sampled) is not None:
+        return runs.only(chosen).after("after-1-sampled", whole), chosen
     budget = runs.effort.seconds
     first = (runs.within(budget / WHOLE_RUNS) if budget else runs).after("after-1", whole)
     reached = any(file_of(test) not in touched for test in first.cases)

@@ -30,7 +30,7 @@ from harness.packages.package import MANIFEST, TIMINGS, read_package, with_suppl
 from host.process import CommandFailed, run
 from models.causes import Cause, Layer
 from models.errors import EnvironmentFault, ManifestError, RepositoryError, WheelError
-from models.manifest import NODE, Environment, Instance, InvalidReason, Manifest
+from models.manifest import NODE, Environment, Instance, InvalidReason, Manifest, SampledSuite
 from repos.git import Git, clone
 from runtime.environments import discover_commit, environment_identity, known_sha256
 from runtime.environments.node import archives_of, project_at, script_of
@@ -132,7 +132,7 @@ def validate_candidate(
     """
     if candidate.environment is None:
         return _instance("", git, candidate, _without_environment(candidate)), {}
-    key = _verdict_key(runtime, candidate, candidate.environment, packages)
+    key = _verdict_key(runtime, candidate, candidate.environment, packages, effort.sampled)
     places = [cache / "gold" / f"{key}.json"]
     if effort.seconds:  # what was decided without a budget holds with one, and not the other way round
         places.append(cache / "gold" / f"{key}-{effort.seconds:.0f}.json")
@@ -189,7 +189,13 @@ def not_tried(git: Git, candidate: CommitCandidate, minutes: float) -> Instance:
     return _instance(candidate.environment.key if candidate.environment else "", git, candidate, verdict)
 
 
-def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Environment, packages: Path) -> str:
+def _verdict_key(
+    runtime: Runtime,
+    candidate: CommitCandidate,
+    environment: Environment,
+    packages: Path,
+    sampled: SampledSuite | None = None,
+) -> str:
     parts = [
         str(GOLD_VERSION),
         candidate.commit.model_dump_json(),
@@ -201,6 +207,7 @@ def _verdict_key(runtime: Runtime, candidate: CommitCandidate, environment: Envi
         candidate.version,
         runtime.limits.model_dump_json(),
         runtime.sandbox.kind,
+        *([sampled.model_dump_json()] if sampled else []),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

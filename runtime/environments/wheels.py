@@ -91,7 +91,7 @@ def select_wheels(
 
     Where wheels are `named`, no others are chosen, whatever else is in the folder.
     """
-    order = {tag: rank for rank, tag in enumerate(_tags(interpreter))}
+    order = {tag: rank for rank, tag in enumerate(tags_of(interpreter.version, interpreter.abi))}
     best: dict[tuple[str, Version], tuple[int, Path, str]] = {}
     for path in sorted(packages.glob("*.whl")):
         if named and path.name not in named:
@@ -110,10 +110,11 @@ def select_wheels(
     return {key: (path, digest) for key, (_, path, digest) in best.items()}
 
 
-def _tags(interpreter: Interpreter) -> Iterable[Tag]:
-    version = tuple(map(int, interpreter.version.split(".")))
-    yield from cpython_tags(version, abis=[interpreter.abi])
-    yield from compatible_tags(version, interpreter.abi)
+def tags_of(python: str, abi: str) -> Iterable[Tag]:
+    """The tags of wheels that a CPython ("3.12", "cp312") takes on this machine, the best first."""
+    version = tuple(map(int, python.split(".")))
+    yield from cpython_tags(version, abis=[abi])
+    yield from compatible_tags(version, abi)
 
 
 def _download(

@@ -20,7 +20,7 @@ LISTED: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "pref
 def test_all_flows_that_people_start_are_listed() -> None:
     assert {each["name"] for each in LISTED} == {
         "prepare", "campaign", "teacher-campaign", "student-campaign", "self-improve", "validate", "score", "curate",
-        "train", "evaluate", "campaign-shard",
+        "train", "evaluate", "campaign-shard", "ingest",
     }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_a_deployment_is_a_flow_in_a_module_whose_parameters_are_its_own(listed:
         assert set(required) <= set(listed.get("parameters", {}))
 
 
-@pytest.mark.parametrize("name", ["prepare", "teacher-campaign", "student-campaign"])
+@pytest.mark.parametrize("name", ["prepare", "teacher-campaign", "student-campaign", "ingest"])
 def test_each_field_of_a_form_is_described(name: str) -> None:
     listed = next(each for each in LISTED if each["name"] == name)
     flow: Flow[Any, Any] = load_flow_from_entrypoint(listed["entrypoint"], use_placeholder_flow=False)

@@ -1,0 +1,232 @@
+"""One package's way from a medium into the corpus: copied, checked from the cheapest check on, validated, moved."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exchange.intake.checking import CheckLog, check_content, check_listing, check_manifest
+from exchange.intake.gold import Sandboxed, build_environments, validate_again
+from exchange.intake.history import extend, package_here, require_newer
+from exchange.intake.integration import integrate
+from exchange.intake.ledger import IntakeFolders, last_arrival, read_events, record
+from exchange.intake.quarantine import check_space, content_hash, copy_files, list_tree, listing_hash, unlisted_hash
+from exchange.intake.reservation import use_of
+from harness.packages.checks.arriving_clone import remove_caches
+from harness.packages.checks.tree import TreeFile
+from harness.packages.package import MANIFEST, TIMINGS, RepoPackage, read_manifest, write_atomically
+from host.private import private_directory
+from host.throwaway import discard
+from models.errors import InfrastructureError, ManifestError, PackageRefused
+from models.intake import ArrivedPackage, IntakeEvent, IntakeSettings, IntakeVerdict, RefusalReason
+from models.manifest import Manifest
+from runtime.trees import Runtime
+
+if TYPE_CHECKING:
+    from store.database import Engine
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the work, the units done (bytes of a copy, instances of a validation), and their total."""
+
+
+@dataclass(frozen=True)
+class IntakeContext:
+    """What an intake works with; `progress` and `stage` are told what it is at."""
+
+    folders: IntakeFolders
+    limits: IntakeSettings
+    runtime: Runtime
+    cache: Path
+    curated: "Engine"
+    raw: "Engine"
+    stage: Callable[[str], None]
+    progress: Progress
+    dry_run: bool = False
+    keep_refused: bool = False
+
+
+@dataclass
+class _Arrival:
+    """The state of one arrival: what is known of the package so far."""
+
+    context: IntakeContext
+    source: Path
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    package: ArrivedPackage = field(init=False)
+    log: CheckLog = field(init=False)
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.package = ArrivedPackage(source=str(self.source))
+        self.log = CheckLog(self.context.stage)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this arrival in quarantine."""
+        return self.context.folders.quarantine / self.id
+
+    def event(self, verdict: IntakeVerdict) -> IntakeEvent:
+        """The event as of now."""
+        return IntakeEvent(
+            id=self.id,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            verdict=verdict,
+            package=self.package,
+            checks=tuple(self.log.outcomes),
+            seconds=round(time.monotonic() - self.started, 3),
+        )
+
+    def knows(self, **facts: object) -> None:
+        """Add facts about the package."""
+        self.package = self.package.model_copy(update=facts)
+
+
+def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
+    """Take in the package in a folder of a medium; the event, which is in the ledger.
+
+    Nothing but the ledger is left of a package that is refused. The caller holds the lock. Raises InfrastructureError
+    only where the ledger cannot be written.
+    """
+    arrival = _Arrival(context, source)
+    try:
+        private_directory(arrival.folder)
+        event = _checked(arrival)
+    except PackageRefused as error:
+        event = _refused(arrival, error.reason, str(error))
+    except InfrastructureError as error:
+        event = _refused(arrival, RefusalReason.MACHINE, str(error))
+    except OSError as error:
+        event = _refused(arrival, RefusalReason.MACHINE, f"{error.filename}: {error.strerror}; try again")
+    finally:
+        discard(arrival.folder)
+    return event
+
+
+def _refused(arrival: _Arrival, reason: RefusalReason, detail: str) -> IntakeEvent:
+    event = arrival.event(IntakeVerdict.REFUSED).model_copy(update={"reason": reason, "detail": detail[:1000]})
+    if arrival.context.keep_refused and arrival.folder.is_dir():
+        kept = private_directory(arrival.context.folders.refused)
+        arrival.folder.rename(kept / arrival.id)
+    record(arrival.context.folders, event)
+    return event
+
+
+def _checked(arrival: _Arrival) -> IntakeEvent:
+    """The event of a package that passed all checks. Raises PackageRefused, InfrastructureError, OSError."""
+    context = arrival.context
+    directory, manifest, entries = _copied(arrival)
+    if (event := _already_here(arrival)) is not None:
+        return event
+    history = arrival.folder / "history"
+    remove_caches(directory / "repo")
+    package = check_content(arrival.log, directory, manifest, entries, context.limits, history)
+    discard(directory / "repo")
+    history.rename(directory / "repo")
+    with arrival.log.check("corpus"):
+        here = package_here(context.folders.corpus, manifest.name)
+        if here is not None:
+            require_newer(here, package)
+    with arrival.log.check("reservations"):
+        use = use_of(context.curated, context.raw, package)
+    known = {each.commit for each in here.manifest.instances if each.valid} if here is not None else set()
+    package, lost = _validated(arrival, package, known)
+    if here is not None:
+        package = extend(package, here)
+    event = arrival.event(IntakeVerdict.ACCEPTED if here is None else IntakeVerdict.UPDATED)
+    valid = sum(each.valid for each in package.manifest.instances)
+    event = event.model_copy(update={"identity": package.identity, "use": use, "valid": valid, "lost": lost})
+    if here is not None and here.identity == package.identity:
+        event = event.model_copy(update={"verdict": IntakeVerdict.ALREADY_HERE})
+    if context.dry_run:
+        event = event.model_copy(update={"verdict": IntakeVerdict.CHECKED})
+    if event.verdict in (IntakeVerdict.CHECKED, IntakeVerdict.ALREADY_HERE):
+        record(context.folders, event)
+    else:
+        context.stage("moving into the corpus")
+        integrate(context.folders, directory, event)
+    return event
+
+
+def _copied(arrival: _Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
+    """The copy in quarantine, its manifest, and the list of its files. The manifest is copied and checked first."""
+    limits, incoming = arrival.context.limits, arrival.folder / "incoming"
+    with arrival.log.check("listing"):
+        try:
+            entries = list_tree(arrival.source, limits)
+        except PackageRefused as error:
+            arrival.knows(listing=unlisted_hash(arrival.source, error))
+            raise
+        total = sum(each.size for each in entries if not each.folder)
+        arrival.knows(files=len(entries), bytes=total, listing=listing_hash(entries))
+    check_listing(arrival.log, entries)
+    check_space(arrival.folder, entries)
+    incoming.mkdir()
+    first = [each for each in entries if each.path == MANIFEST]
+    hashes = copy_files(arrival.source, incoming, first, lambda size: None)
+    manifest = check_manifest(arrival.log, incoming)
+    arrival.knows(
+        name=manifest.name,
+        identity=manifest.identity(),
+        head=manifest.head,
+        valid=sum(each.valid for each in manifest.instances),
+    )
+    named = arrival.folder / "named"
+    named.mkdir()
+    directory = incoming.rename(named / manifest.name)
+    done = 0
+
+    def copied(size: int) -> None:
+        nonlocal done
+        before, done = done * 100 // max(total, 1), done + size
+        if done * 100 // max(total, 1) > before:
+            arrival.context.progress(f"{manifest.name}: copying, MiB", done >> 20, total >> 20)
+
+    with arrival.log.check("copy"):
+        rest = [each for each in entries if each.path != MANIFEST]
+        hashes |= copy_files(arrival.source, directory, rest, copied)
+        arrival.knows(content=content_hash(hashes))
+    return directory, manifest, entries
+
+
+def _already_here(arrival: _Arrival) -> IntakeEvent | None:
+    """The event of a package whose very files were integrated before, if the corpus still holds what came of them."""
+    folders = arrival.context.folders
+    before = last_arrival(read_events(folders), arrival.package.content)
+    if before is None:
+        return None
+    try:
+        identity = read_manifest(folders.corpus / arrival.package.name).identity()
+    except ManifestError:
+        return None
+    if identity != before.identity:
+        return None
+    event = arrival.event(IntakeVerdict.ALREADY_HERE)
+    event = event.model_copy(update={"identity": identity, "use": before.use, "valid": before.valid})
+    record(folders, event)
+    return event
+
+
+def _validated(arrival: _Arrival, package: RepoPackage, known: set[str]) -> tuple[RepoPackage, dict[str, str]]:
+    """The package with instances as they are valid here, written in quarantine; and those that are lost.
+
+    Those at `known` commits are valid in the corpus already.
+    """
+    context = arrival.context
+    sandboxed = Sandboxed(context.runtime, context.cache, context.limits)
+    with arrival.log.check("environments"):
+        build_environments(sandboxed, package)
+    with arrival.log.check("gold"):
+
+        def say(what: str, done: int, total: int) -> None:
+            context.progress(f"{package.manifest.name}: gold validation", done, total)
+
+        outcome = validate_again(sandboxed, package, known, say)
+    manifest = package.manifest.model_copy(update={"instances": outcome.instances})
+    write_atomically(package.directory / MANIFEST, manifest.to_json())
+    timings = json.dumps(outcome.timings, indent=2, sort_keys=True) + "\n"
+    write_atomically(package.directory / TIMINGS, timings)
+    return replace(package, manifest=manifest), outcome.lost

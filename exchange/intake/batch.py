@@ -1,0 +1,141 @@
+"""All packages on a medium, one after the other, under the lock of the intake; and watching a folder for media."""
+
+import hashlib
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from exchange.intake.arrival import IntakeContext, take_in
+from exchange.intake.integration import recover
+from exchange.intake.ledger import decided_listings, read_events, record
+from exchange.intake.quarantine import list_tree, listing_hash, unlisted_hash
+from harness.packages.checks import shown
+from harness.packages.package import MANIFEST
+from host.locks import process_lock
+from models.errors import PackageRefused, UsageError
+from models.intake import ArrivedPackage, IntakeEvent, IntakeVerdict, RefusalReason
+
+_OF_FILE_SYSTEMS = frozenset(
+    {"lost+found", "System Volume Information", "$RECYCLE.BIN", ".fseventsd", ".Spotlight-V100", ".Trashes"}
+)
+"""Folders that file systems and desktops make by themselves; they are not read."""
+_MOST_ENTRIES = 1000
+"""Entries of a medium's root that are looked at."""
+POLL_SECONDS = 5.0
+"""Seconds between two looks at a watched folder."""
+
+
+@dataclass(frozen=True)
+class MediumEntry:
+    """An entry of a medium's root: a package, or what does not belong there, with the reason."""
+
+    path: Path
+    refusal: RefusalReason | None = None
+    detail: str = ""
+
+
+def entries_on(medium: Path) -> list[MediumEntry]:
+    """The packages in a folder, or the folder itself if it is one; and everything else that is in it.
+
+    Raises UsageError for a folder that cannot be read.
+    """
+    try:
+        if os.path.lexists(medium / MANIFEST):
+            return [MediumEntry(medium)]
+        with os.scandir(medium) as entries:
+            names = sorted(
+                (entry.name for entry, _ in zip(entries, range(_MOST_ENTRIES), strict=False)), key=os.fsencode
+            )
+        return [_entry(medium / name) for name in names if name not in _OF_FILE_SYSTEMS]
+    except OSError as error:
+        raise UsageError(
+            f"{medium} cannot be read: {error.strerror}; plug the medium in, or name its folder"
+        ) from error
+
+
+def _entry(path: Path) -> MediumEntry:
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        return MediumEntry(path, RefusalReason.NO_PACKAGE, f"{shown(path.name)} is no folder of a package; remove it")
+    if not os.path.lexists(path / MANIFEST):
+        return MediumEntry(
+            path, RefusalReason.NO_PACKAGE, f"{shown(path.name)} has no {MANIFEST}; copy the package again"
+        )
+    return MediumEntry(path)
+
+
+def ingest(
+    context: IntakeContext, medium: Path, busy: Callable[[str], None], *, once: bool = False
+) -> list[IntakeEvent]:
+    """Take in every package on a medium; the events. What a killed intake left is completed or removed first.
+
+    One intake runs at a time: `busy` is told the process that does. With `once`, packages are passed over whose files
+    were decided about before. Raises UsageError, InfrastructureError.
+    """
+    with process_lock(context.folders.lock, busy):
+        recovered = recover(context.folders)
+        found = [recovered] if recovered is not None else []
+        decided = decided_listings(read_events(context.folders)) if once else set()
+        for entry in entries_on(medium):
+            if once and _listing(context, entry) in decided:
+                continue
+            found.append(take_in(context, entry.path) if entry.refusal is None else _stray(context, entry))
+        return found
+
+
+def _listing(context: IntakeContext, entry: MediumEntry) -> str:
+    """The hash by which an entry is known again; "" for a package that cannot be listed."""
+    if entry.refusal is not None:
+        return hashlib.sha256(os.fsencode(entry.path)).hexdigest()
+    try:
+        return listing_hash(list_tree(entry.path, context.limits))
+    except PackageRefused as error:
+        return unlisted_hash(entry.path, error)
+
+
+def _stray(context: IntakeContext, entry: MediumEntry) -> IntakeEvent:
+    event = IntakeEvent(
+        id=secrets.token_hex(8),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        verdict=IntakeVerdict.REFUSED,
+        package=ArrivedPackage(source=str(entry.path), listing=_listing(context, entry)),
+        reason=entry.refusal,
+        detail=entry.detail,
+    )
+    record(context.folders, event)
+    return event
+
+
+def watch(
+    context: IntakeContext, folder: Path, busy: Callable[[str], None], pause: Callable[[float], None] = time.sleep
+) -> Iterator[list[IntakeEvent]]:
+    """Look at a folder again and again; yields the events of each look that decided something. It never ends by itself.
+
+    A folder that is missing or cannot be read is one without a medium. A medium is read once two looks in a row saw
+    the same files: until then, it is still being written.
+    """
+    before: tuple[str, ...] = ()
+    while True:
+        now = _seen(context, folder)
+        if now and now == before and (events := _quietly(context, folder, busy)):
+            yield events
+        before = now
+        pause(POLL_SECONDS)
+
+
+def _seen(context: IntakeContext, folder: Path) -> tuple[str, ...]:
+    try:
+        return tuple(_listing(context, entry) for entry in entries_on(folder))
+    except UsageError:
+        return ()
+
+
+def _quietly(context: IntakeContext, folder: Path, busy: Callable[[str], None]) -> list[IntakeEvent]:
+    try:
+        return ingest(context, folder, busy, once=True)
+    except UsageError:  # the medium was pulled between two looks
+        return []

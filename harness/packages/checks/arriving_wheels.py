@@ -1,0 +1,175 @@
+"""Checks of an arriving package's wheels that go beyond `runtime.environments.wheel_checks`: whether they fit this
+machine, and take no other distribution's place. Nothing of a wheel is run."""
+
+import platform
+import re
+import struct
+import sys
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from packaging.tags import sys_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from harness.packages.checks.findings import shown
+from models.errors import PackageRefused, WheelError
+from models.intake import RefusalReason
+from models.manifest import NODE, Environment, Manifest
+from runtime.environments.provided import wheel_modules
+from runtime.environments.wheels import tags_of
+
+_MACHINES = {"x86_64": 62, "aarch64": 183}
+_ELF_MACHINE_AT = 18
+_EXTENSION = re.compile(r".+\.(cpython-[^/]+|abi3)\.so")
+_OWNERS = {
+    "pytest": "pytest", "_pytest": "pytest", "pluggy": "pluggy", "iniconfig": "iniconfig", "xdist": "pytest-xdist",
+    "execnet": "execnet", "pip": "pip", "setuptools": "setuptools", "pkg_resources": "setuptools",
+    "_distutils_hack": "setuptools", "wheel": "wheel",
+}  # fmt: skip
+"""The distributions of modules on which every test run, or every installation, depends."""
+_LEFT_THE_LIBRARY = {
+    "asynchat", "asyncore", "cgi", "cgitb", "chunk", "crypt", "distutils", "imghdr", "imp", "mailcap", "msilib", "nis",
+    "nntplib", "ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib",
+}  # fmt: skip
+"""Modules that are no longer part of the standard library in some Python; wheels bring them back."""
+_BACKPORTS = {
+    "argparse",
+    "asyncio",
+    "contextvars",
+    "dataclasses",
+    "enum",
+    "ipaddress",
+    "pathlib",
+    "statistics",
+    "typing",
+}
+"""Modules of wheels that older Pythons needed; the standard library's own are found first."""
+_STARTUP = {
+    "distutils-precedence.pth": "setuptools",
+    "a1_coverage.pth": "coverage",
+    "pytest-cov.pth": "pytest-cov",
+}
+_NAMESPACE = re.compile(r"(?P<name>.+?)-[^-]+(-py[0-9.]+)?-nspkg\.pth")
+_SITE = re.compile(r"(?:[^/]+\.data/(?:purelib|platlib)/)?([^/]+)")
+_INTERPRETERS = re.compile(
+    rb"#!\s*(python[0-9.w]*|/usr/bin/env\s+\S+|/bin/(sh|bash)|/usr/bin/python[0-9.]*)(\s[^\n]*)?"
+)
+_PIECE = 4096
+
+
+def check_fit(manifest: Manifest) -> None:
+    """Raise PackageRefused for a wheel whose tags fit no interpreter of its environment on this kind of machine."""
+    for environment in manifest.environments:
+        node = environment.language == NODE
+        accepted = set(sys_tags() if node else tags_of(environment.python, environment.abi))
+        for name in environment.wheels:
+            if accepted.isdisjoint(parse_wheel_filename(name)[3]):
+                raise PackageRefused(
+                    RefusalReason.WHEEL_PLATFORM,
+                    f"{shown(name)} fits no {environment.abi} on {platform.machine()}; "
+                    "prepare the package on a machine of this kind",
+                )
+
+
+def check_wheel_set(directory: Path, wanted: Iterable[str]) -> None:
+    """Raise PackageRefused unless `packages/` holds exactly what the manifest names."""
+    there, wanted = {path.name for path in (directory / "packages").iterdir()}, set(wanted)
+    if missing := sorted(wanted - there):
+        raise PackageRefused(
+            RefusalReason.WHEEL_SET, f"packages/{shown(missing[0])} is missing; copy the package again"
+        )
+    if extra := sorted(there - wanted):
+        raise PackageRefused(RefusalReason.WHEEL_SET, f"packages/{shown(extra[0])} is not in the manifest; remove it")
+
+
+def check_wheel_roles(wheel: Path) -> int:
+    """The bytes that a wheel unpacks to; it was accepted by `check_wheel`.
+
+    Raises PackageRefused for a wheel that provides a module of the standard library, or of another distribution on
+    which test runs depend; that runs code at the start of every interpreter and is not known for it; whose extension
+    modules are of another kind of machine; or whose scripts name an interpreter by an unusual path.
+    """
+    distribution = str(canonicalize_name(parse_wheel_filename(wheel.name)[0]))
+    try:
+        _check_modules(wheel, distribution)
+        with zipfile.ZipFile(wheel) as archive:
+            for info in archive.infolist():
+                _check_startup(wheel.name, distribution, info.filename)
+                _check_member(wheel.name, archive, info)
+            return sum(info.file_size for info in archive.infolist())
+    except (zipfile.BadZipFile, WheelError) as error:
+        raise PackageRefused(RefusalReason.WHEEL, f"{wheel.name} cannot be read: {error}") from error
+
+
+def _check_modules(wheel: Path, distribution: str) -> None:
+    for module in sorted(name.partition(".")[0] for name in wheel_modules(wheel)):
+        owner = _OWNERS.get(module)
+        if owner is not None and owner != distribution:
+            raise PackageRefused(
+                RefusalReason.WHEEL_SHADOWS,
+                f"{wheel.name} provides {module}, which is the distribution {owner}'s; prepare the package without it",
+            )
+        if module in sys.stdlib_module_names - _LEFT_THE_LIBRARY - _BACKPORTS:
+            raise PackageRefused(
+                RefusalReason.WHEEL_SHADOWS,
+                f"{wheel.name} provides {module}, which is the standard library's; prepare the package without it",
+            )
+
+
+def _check_startup(wheel: str, distribution: str, path: str) -> None:
+    match = _SITE.fullmatch(path)
+    if match is None:
+        return
+    name = match[1]
+    if name.split(".")[0] in ("sitecustomize", "usercustomize"):
+        raise _startup(wheel, name)
+    if name.endswith(".pth"):
+        namespace = _NAMESPACE.fullmatch(name)
+        owner = _STARTUP.get(name, namespace["name"] if namespace else "")
+        if canonicalize_name(owner) != distribution:
+            raise _startup(wheel, name)
+
+
+def _startup(wheel: str, name: str) -> PackageRefused:
+    return PackageRefused(
+        RefusalReason.WHEEL_STARTUP,
+        f"{wheel} brings {shown(name)}, which runs whenever Python starts; prepare the package without it",
+    )
+
+
+def _check_member(wheel: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Refuse an extension module of another processor, and a script of an unusual interpreter."""
+    extension, script = _EXTENSION.fullmatch(info.filename), ".data/scripts/" in info.filename
+    if not (extension or script) or info.is_dir():
+        return
+    with archive.open(info) as stream:
+        start = stream.read(_PIECE)
+    expected = _MACHINES.get(platform.machine())
+    if extension and expected is not None and (machine := _elf_machine(start)) != expected:
+        raise PackageRefused(
+            RefusalReason.WHEEL_PLATFORM,
+            f"{wheel} holds {shown(info.filename)} for another processor ({machine}); prepare the package on a "
+            f"{platform.machine()}",
+        )
+    line = start.partition(b"\n")[0]
+    if script and line.startswith(b"#!") and not _INTERPRETERS.fullmatch(line.rstrip()):
+        raise PackageRefused(
+            RefusalReason.WHEEL_SCRIPT,
+            f"{wheel} holds {shown(info.filename)}, a script of the interpreter {shown(line[:60])}; "
+            "prepare the package without it",
+        )
+
+
+def _elf_machine(start: bytes) -> int | None:
+    """The processor of an ELF file (e_machine); None for any other file."""
+    if not start.startswith(b"\x7fELF") or len(start) < _ELF_MACHINE_AT + 2:
+        return None
+    number: int = struct.unpack_from("<H" if start[5] == 1 else ">H", start, _ELF_MACHINE_AT)[0]
+    return number
+
+
+def environments_of(manifest: Manifest) -> list[Environment]:
+    """The environments that an instance is tested or built in."""
+    used = {key for each in manifest.instances if each.valid for key in (each.environment, each.build)}
+    return [environment for environment in manifest.environments if environment.key in used]

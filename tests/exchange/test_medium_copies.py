@@ -1,0 +1,146 @@
+"""Copies of what lies on a medium: what is checked is what was copied, whatever happens to the medium meanwhile."""
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from benchmarks.attacks._package import honest_package
+from exchange.intake.batch import ingest, watch
+from exchange.intake.quarantine import check_space, content_hash, copy_files, list_tree
+from harness.packages.checks.tree import TreeFile
+from models.errors import PackageRefused, UsageError
+from models.intake import IntakeSettings, RefusalReason
+from runtime.trees import Runtime
+from tests.support.intake_material import intake_in, nobody
+
+LIMITS = IntakeSettings()
+
+
+def _ignore(size: int) -> None:
+    """A listener of copied bytes."""
+
+
+def _copied(source: Path, target: Path, entries: list[TreeFile]) -> dict[str, str]:
+    target.mkdir()
+    return copy_files(source, target, entries, _ignore)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "source" / "below").mkdir(parents=True)
+    (tmp_path / "source" / "below" / "a").write_bytes(b"honest" * 1000)
+    (tmp_path / "source" / "b").write_bytes(b"")
+    return tmp_path / "source"
+
+
+def test_a_copy_is_the_same_without_modes(source: Path, tmp_path: Path) -> None:
+    (source / "b").chmod(0o755)
+    entries = list_tree(source, LIMITS)
+    assert [each.path for each in entries] == ["b", "below", "below/a"]
+    hashes = _copied(source, tmp_path / "copy", entries)
+    assert (tmp_path / "copy" / "below" / "a").read_bytes() == b"honest" * 1000
+    assert not (tmp_path / "copy" / "b").stat().st_mode & 0o111
+    again = _copied(source, tmp_path / "again", list_tree(source, LIMITS))
+    assert content_hash(hashes) == content_hash(again)
+    (source / "below" / "a").write_bytes(b"other." * 1000)
+    assert content_hash(_copied(source, tmp_path / "third", list_tree(source, LIMITS))) != content_hash(hashes)
+
+
+@pytest.mark.parametrize("change", ["longer", "shorter", "rewritten", "link", "pipe", "folder is a link"])
+def test_a_file_that_changed_after_it_was_listed_is_refused(change: str, source: Path, tmp_path: Path) -> None:
+    entries, place = list_tree(source, LIMITS), source / "below" / "a"
+    if change == "longer":
+        place.write_bytes(b"honest" * 1001)
+    elif change == "shorter":
+        place.write_bytes(b"honest")
+    elif change == "rewritten":
+        place.write_bytes(b"evil!!" * 1000)
+        os.utime(place, ns=(0, 0))
+    elif change == "folder is a link":
+        shutil.move(source / "below", tmp_path / "moved")
+        (source / "below").symlink_to(tmp_path / "moved")
+    else:
+        place.unlink()
+        place.symlink_to("/dev/zero") if change == "link" else os.mkfifo(place)
+    with pytest.raises(PackageRefused) as refused:
+        _copied(source, tmp_path / "copy", entries)
+    assert refused.value.reason is RefusalReason.CHANGED
+
+
+def test_a_medium_that_is_pulled_is_a_fault_that_passes(source: Path, tmp_path: Path) -> None:
+    entries = list_tree(source, LIMITS)
+    shutil.rmtree(source / "below")
+    with pytest.raises(PackageRefused) as refused:
+        _copied(source, tmp_path / "copy", entries)
+    assert refused.value.reason is RefusalReason.UNREADABLE
+    assert refused.value.reason.transient
+    shutil.rmtree(source)
+    with pytest.raises(PackageRefused, match="plug the medium in"):
+        list_tree(source, LIMITS)
+
+
+def test_a_file_that_flips_while_it_is_read_is_copied_whole_or_refused(tmp_path: Path, runtime: Runtime) -> None:
+    """What is taken in is never a mixture that was not checked: the wheel has its hash, or the package is refused."""
+    package = honest_package(tmp_path / "medium")
+    wheel = next((package / "packages").iterdir())
+    honest = wheel.read_bytes()
+    evil, stop = honest[:-100] + bytes(100), threading.Event()
+
+    def flip() -> None:
+        while not stop.is_set():
+            for content in (evil, honest):
+                with wheel.open("r+b") as file:
+                    file.write(content)
+
+    flipping = threading.Thread(target=flip)
+    flipping.start()
+    try:
+        context = intake_in(tmp_path / "data", runtime)
+        events = [ingest(context, package, nobody)[0] for _ in range(5)]
+    finally:
+        stop.set()
+        flipping.join()
+    assert {each.reason for each in events} <= {
+        RefusalReason.CHANGED, RefusalReason.WHEEL, RefusalReason.ARCHIVE, RefusalReason.NO_VALID_INSTANCE,
+    }  # fmt: skip
+
+
+def test_a_package_that_does_not_fit_the_disk_is_not_copied(source: Path, tmp_path: Path) -> None:
+    huge = TreeFile("a", False, shutil.disk_usage(tmp_path).total, 0o100644, 0)
+    with pytest.raises(PackageRefused) as refused:
+        check_space(tmp_path, [huge])
+    assert refused.value.reason is RefusalReason.DISK_FULL
+    assert refused.value.reason.transient
+
+
+def test_a_watched_folder_is_read_when_it_rests_and_each_package_once(tmp_path: Path, runtime: Runtime) -> None:
+    context, mount = intake_in(tmp_path / "data", runtime), tmp_path / "mount"
+    looks = 0
+
+    def pause(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            honest_package(mount)
+            (mount / "little" / "timings.json").write_bytes(b"MZ")
+        elif looks == 6:  # the medium is pulled, and another one plugged in
+            shutil.rmtree(mount)
+        elif looks == 8:
+            honest_package(mount)
+            (mount / "little" / "more.zip").write_bytes(b"PK")
+        elif looks == 12:
+            raise KeyboardInterrupt
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        for events in watch(context, mount, nobody, pause):
+            seen += [(looks, each.reason) for each in events]
+    assert seen == [(3, RefusalReason.EXECUTABLE), (9, RefusalReason.ARCHIVE)]
+
+
+def test_a_folder_that_is_not_there_is_a_mistake_in_the_request(tmp_path: Path, runtime: Runtime) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        ingest(intake_in(tmp_path / "data", runtime), tmp_path / "nothing", nobody)
