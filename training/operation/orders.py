@@ -18,9 +18,11 @@ RunWhole = Callable[[TrainingContext, TrainingSteps, Sequence[Path], int | None,
 
 class OperateOrder(Frozen):
     """The parameters of the operation. `improve` holds those of each round, whose packages and targets are chosen anew
-    where they are unset. `continued`: a person's reason to go on after a stop or a plateau, which is recorded."""
+    where they are unset. `whole_runs`: packages of reserved repositories on which who serves is measured after each
+    round. `continued`: a person's reason to go on after a stop or a plateau, which is recorded."""
 
     improve: ImproveOrder = ImproveOrder()
+    whole_runs: tuple[Path, ...] = ()
     continued: str = ""
 
 

@@ -138,7 +138,7 @@ class Turn:
 
     def _measure(self, number: int) -> _Result:
         """Whole runs with who serves now; those of an earlier turn if nothing has changed since."""
-        packages = self.order.improve.end_to_end
+        packages = self.order.whole_runs
         if not packages:
             return {}
         adapters = {str(stage): name for stage, name in self.steps.adapters(self.context).items()}

@@ -1,0 +1,284 @@
+"""The operation with a scripted student, as a simulation of months.
+
+Real: both databases, datasets, guardrails, evaluation through an HTTP server with the real scorer, gates and their
+statistics, the registry with signed adapters, retention, upkeep, log, standing. Simulated: the student's campaign
+(gold's and a student's runs are written as rows, nothing is executed), the trainer (an adapter of the tiny base, whose
+weights are numbers from the job's id; checkpoints stay behind, as after a kill), the answers (gold's, each class right
+with a probability that rises with the adapter's version up to a limit), whole runs (passes drawn with the same
+probability; after the collapse all samples of an instance are alike).
+
+Everything that is drawn depends on names and numbers alone, so that a run that was killed ends as another.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.attacks._package import honest_package, manifest_of, write_manifest
+from evals.sets import all_sets, build_set, freeze, latest_set
+from evals.whole_runs import Passes
+from harness.packages.package import MANIFEST
+from models.errors import UsageError
+from models.outcomes import OracleKind, OutcomeKind
+from models.protocols import Stage
+from models.training import TrainingTarget
+from store.learning.trainings import FinishedTraining, find_training, store_training, store_training_job
+from store.runs.results import sample_results
+from tests.support.bad_server import ScriptedServer
+from tests.support.pairs_material import GOOD_SCOPE, Repository, World, varied_gold_runs
+from tests.support.plain_steps import plain_steps, student_settings
+from tests.support.registry_material import write_safetensors
+from training.adapters.registry.weights import content_hash
+from training.bases.bases import add_base, list_bases
+from training.cycle.context import TrainingContext, open_context
+from training.cycle.improvement import ImproveOrder
+from training.cycle.steps import StudentCampaign
+from training.fit.job import TrainingJob
+from training.operation.log import EventKind, OperationLog
+from training.operation.loop import operate
+from training.operation.orders import OperateOrder, OperateReport, OperationSteps
+from training.operation.standing import State
+
+HELD = tuple(f"held-{number}" for number in range(8))
+CLASSES = ("relevant", "supporting", "irrelevant")
+WHOLE_INSTANCES, WHOLE_SAMPLES = 6, 4
+CHECKPOINT_BYTES = 400_000
+FIRST_REPOSITORIES, NEW_INSTANCES = 3, 3
+
+
+def chance(*what: object) -> float:
+    """A number from 0 to 1 that depends on these values alone."""
+    return int.from_bytes(hashlib.sha256(repr(what).encode()).digest()[:6], "big") / 2**48
+
+
+@dataclass(frozen=True)
+class Script:
+    """The student: right with `start` + `step` per version, at most `limit`. From round `collapse` on (0: never), the
+    samples of its whole runs are all alike."""
+
+    start: float = 0.45
+    step: float = 0.09
+    limit: float = 0.85
+    collapse: int = 0
+
+    def right(self, version: int) -> float:
+        """The probability that it is right."""
+        return min(self.limit, self.start + self.step * version)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A simulation in a folder, prepared at first use."""
+
+    root: Path
+    script: Script = Script()
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.root / "data"
+
+    @property
+    def log(self) -> OperationLog:
+        """The operation's log."""
+        return OperationLog(self.data)
+
+    def prepare(self, base: Path) -> None:
+        """Reserved repositories with a frozen set, the base, the first packages. Idempotent."""
+        world = World(self.data)
+        if not all_sets(world.curated):
+            varied_gold_runs(world, *(Repository(name, instances=6) for name in HELD))
+            freeze(world.curated, world.raw.engine, build_set(world.raw.engine, TrainingTarget.SCOPE, list(HELD)))
+        if not list_bases(world.curated):
+            add_base(world.curated, self.data, base, "tiny")
+        for number in range(FIRST_REPOSITORIES):
+            self.arrive(number)
+        for name in HELD:
+            make_package(self.root / "reserved", name)
+
+    def arrive(self, number: int) -> None:
+        """A package comes to the corpus."""
+        make_package(self.data / "corpus", f"repo-{number:02d}")
+
+    def packages(self) -> list[Path]:
+        """The corpus."""
+        return sorted(path.parent for path in (self.data / "corpus").glob(f"*/{MANIFEST}"))
+
+    @contextmanager
+    def context(self, **settings: Any) -> Iterator[TrainingContext]:
+        """The context of the learning loop, whose student is served by a script."""
+        answers = _Answers(self.script)
+        with ScriptedServer(answers, flavour="openai") as server:
+            server.models = _AnyModel()
+            plain = student_settings(self.data, server.url, training={"endpoint": "here", "backend": "trl-cpu"}, **settings)
+            context = replace(open_context(plain), classifiers={})
+            answers.known = {
+                item.messages[-1].content: (item.id, item.expected)
+                for item in latest_set(context.curated, TrainingTarget.SCOPE).items
+            }
+            yield context
+
+    def steps(self) -> OperationSteps:
+        """The steps of a turn."""
+        training = replace(plain_steps(self._campaign), fit=_fit)
+        return OperationSteps(training, self.packages, self._whole, _serving)
+
+    def order(self, continued: str = "") -> OperateOrder:
+        """What is asked for."""
+        reserved = tuple(sorted((self.root / "reserved").glob("*")))
+        improve = ImproveOrder(min_organisations=1, samples=1, limit=1, base="tiny")
+        return OperateOrder(improve=improve, continued=continued, whole_runs=reserved)
+
+    def turn(self, context: TrainingContext, continued: str = "") -> OperateReport:
+        """One turn, or what is left of an open one."""
+        return operate(context, self.steps(), self.order(continued), 1, log=self.log)
+
+    def _campaign(self, asked: StudentCampaign) -> str:
+        """New instances of each repository, solved by gold and by the student."""
+        number, world = int(asked.name.rpartition(" ")[2]), World(self.data)
+        for path in asked.packages:
+            name = manifest_of(path)["name"]
+            world.add(Repository(name, instances=NEW_INSTANCES * number))
+            for instance in range(NEW_INSTANCES * (number - 1), NEW_INSTANCES * number):
+                _run(world, asked.name, f"{name}-{instance}", "gold", CLASSES[instance % 3])
+                _run(world, asked.name, f"{name}-{instance}", "student", CLASSES[(instance + number) % 3])
+        return asked.name
+
+    def _whole(
+        self,
+        context: TrainingContext,
+        steps: object,
+        packages: Sequence[Path],
+        limit: int | None,
+        adapters: Mapping[Stage, str],
+    ) -> Passes:
+        right = self.script.right(version_of(adapters[Stage.SCOPE]))
+        rounds = sum(event.kind is EventKind.ROUND for event in self.log.events())
+        alike = bool(self.script.collapse) and rounds >= self.script.collapse
+        return {
+            (f"{path.name}@{instance}", sample): chance(path.name, instance, 0 if alike else sample) < right * 0.6
+            for path in packages
+            for instance in range(WHOLE_INSTANCES)
+            for sample in range(WHOLE_SAMPLES)
+        }
+
+
+class _AnyModel(tuple[str, ...]):
+    """A list of served models that has every name."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+class _Answers:
+    """Answers to the frozen set's items, right as the script says."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.known: dict[str, tuple[str, str]] = {}
+
+    def __call__(self, request: dict[str, Any]) -> str:
+        item, expected = self.known[request["messages"][-1]["content"]]
+        version = version_of(request["model"])
+        said = {path: self._class(item, path, right, version) for path, right in json.loads(expected)["files"].items()}
+        return json.dumps({"files": said})
+
+    def _class(self, item: str, path: str, right: str, version: int) -> str:
+        jitter = 0.04 * (chance(item, path, version, "jitter") - 0.5)
+        if chance(item, path) < self.script.right(version) + jitter:
+            return right
+        others = [name for name in CLASSES if name != right]
+        return others[int(2 * chance(item, path, "other"))]
+
+
+def version_of(served: str) -> int:
+    """The version in a served name, 0 for the base."""
+    return int(served.split("-v")[1].split("-")[0]) if "-v" in served else 0
+
+
+def make_package(folder: Path, name: str) -> None:
+    """A package of this name, whole or not at all."""
+    if (folder / name).exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder.parent / f".part-{name}"
+    shutil.rmtree(part, ignore_errors=True)
+    package = honest_package(part)
+    owner = {"name": name, "source": f"https://example.org/{name}-people/{name}"}
+    write_manifest(package, manifest_of(package) | owner)
+    package.rename(folder / name)
+    part.rmdir()
+
+
+def _run(world: World, campaign: str, instance: str, planner: str, far: str) -> None:
+    """A run on an instance, unless it is on record."""
+    commit = world.repositories[instance].instance(int(instance.rpartition("-")[2])).commit
+    try:
+        known = sample_results(world.raw.engine, campaign, planner)
+    except UsageError:  # nothing ran under this name yet
+        known = []
+    if any(each.commit == commit and each.kind is not None for each in known):
+        return
+    files = ("src/lib.py", "src/other.py")[: 1 + len(instance) % 2]
+    run = world.run(instance, planner, campaign=campaign)
+    run.analyse(files).scope({**GOOD_SCOPE, "src/far.py": far}).close(OutcomeKind.PASSED, OracleKind.F2P_P2P)
+
+
+def _fit(label: str, context: TrainingContext, job: TrainingJob) -> FinishedTraining:
+    """A training that writes an adapter of the job's own, and leaves its checkpoints behind."""
+    out = context.settings.data_dir / "trainings" / job.id
+    found = find_training(context.raw_engine, job.id)
+    if found is not None and job.is_result(found.path):
+        return found
+    store_training_job(context.raw_engine, job.id, job.target, job.source, job.base.id, job.dataset_id, job.config)
+    shutil.rmtree(out, ignore_errors=True)
+    (out / "checkpoints" / "checkpoint-1").mkdir(parents=True)
+    (out / "checkpoints" / "checkpoint-1" / "optimizer.bin").write_bytes(b"\0" * CHECKPOINT_BYTES)
+    adapter = out / "adapter"
+    adapter.mkdir()
+    mark = chance(job.id) + 0.01
+    modules = {"q_proj": 64, "v_proj": 32}
+    tensors = {
+        f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_{side}.weight": (shape, [mark] * int(np.prod(shape)))
+        for layer in range(2)
+        for name, width in modules.items()
+        for side, shape in (("A", (4, 64)), ("B", (width, 4)))
+    }
+    config = {
+        "peft_type": "LORA", "base_model_name_or_path": job.base.name, "r": 4, "lora_alpha": 8, "bias": "none",
+        "target_modules": sorted(modules),
+    }  # fmt: skip
+    write_safetensors(adapter / "adapter_model.safetensors", tensors)
+    (adapter / "adapter_config.json").write_text(json.dumps(config, sort_keys=True))
+    (out / "fit.json").write_text("{}")
+    made = FinishedTraining(job.id, content_hash(adapter), adapter, "cpu", 2, 100, 1.0, {"loss": 1.0})
+    return store_training(context.raw_engine, made, '{"step": 1, "loss": 1.0}\n')
+
+
+def _serving(context: TrainingContext) -> dict[Stage, str]:
+    active = context.registry.active(TrainingTarget.SCOPE)
+    return {Stage.SCOPE: active.served if active else ""}
+
+
+def run_script(simulation: Simulation, turns: int, **settings: Any) -> Iterator[OperateReport]:
+    """Turns until so many have ended, as a person with a stick would tend them: a repository arrives when the operation
+    waits or is done, and every second turn besides; after a stop it is continued with a reason."""
+    continued = ""
+    with simulation.context(**settings) as context:
+        while (ended := sum(e.kind is EventKind.END for e in simulation.log.events())) < turns:
+            if ended % 2 == 0:
+                simulation.arrive(FIRST_REPOSITORIES + ended)
+            report = simulation.turn(context, continued)
+            yield report
+            continued = "a person looked at it" if report.standing.state is State.STOPPED else ""
+            if report.standing.state in (State.WAITING, State.DONE):
+                simulation.arrive(FIRST_REPOSITORIES + ended + 1)
+
+
