@@ -2,8 +2,9 @@
 
 A lease is on a name, until a time by the database's own clock, so that the clocks of machines do not matter. Its holder
 renews it while it lives. It falls free when its time is over, or at once when its holder was on this machine and is
-dead. One that ends later than any lease taken now would was taken before the clock was set back (after a power cut, on
-a machine whose clock did not survive it): it is free as well, for its holder has not renewed it since. A holder that outlives its lease may go on: what it stores is keyed by content or attempt, and is kept once.
+dead. One that ends later than any lease that is taken now was taken before the clock was set back (after a power cut,
+on a machine whose clock did not survive it): it is free as well, for its holder has not renewed it since. A holder that
+outlives its lease may go on: what it stores is keyed by content or attempt, and is kept once.
 """
 
 import logging

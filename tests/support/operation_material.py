@@ -1,7 +1,7 @@
 """The operation with a scripted student, as a simulation of months.
 
-Real: both databases, datasets, guardrails, evaluation through an HTTP server with the real scorer, gates and their
-statistics, the registry with signed adapters, retention, upkeep, log, standing. Simulated: the student's campaign
+Real: both databases, datasets, guardrails, the scoring of answers, gates and their statistics, the registry with signed
+adapters, retention, upkeep, log, standing. Simulated: the student's campaign
 (gold's and a student's runs are written as rows, nothing is executed), the trainer (an adapter of the tiny base, whose
 weights are numbers from the job's id; checkpoints stay behind, as after a kill), the answers (gold's, each class right
 with a probability that rises with the adapter's version up to a limit), whole runs (passes drawn with the same
@@ -14,7 +14,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,21 +21,24 @@ from typing import Any
 import numpy as np
 
 from benchmarks.attacks._package import honest_package, manifest_of, write_manifest
-from evals.sets import all_sets, build_set, freeze, latest_set
+from evals.scoring import score_once, settings_of
+from evals.sets import all_sets, build_set, freeze
 from evals.whole_runs import Passes
 from harness.packages.package import MANIFEST
+from models.chat import Message
 from models.errors import UsageError
+from models.evaluation import Evaluation, EvaluationSet
 from models.outcomes import OracleKind, OutcomeKind
 from models.protocols import Stage
 from models.training import TrainingTarget
 from store.learning.trainings import FinishedTraining, find_training, store_training, store_training_job
 from store.runs.results import sample_results
-from tests.support.bad_server import ScriptedServer
 from tests.support.pairs_material import GOOD_SCOPE, Repository, World, varied_gold_runs
 from tests.support.plain_steps import plain_steps, student_settings
 from tests.support.registry_material import write_safetensors
+from training.adapters.registry import AdapterVersion
 from training.adapters.registry.weights import content_hash
-from training.bases.bases import add_base, list_bases
+from training.bases.bases import Base, add_base, list_bases
 from training.cycle.context import TrainingContext, open_context
 from training.cycle.improvement import ImproveOrder
 from training.cycle.steps import StudentCampaign
@@ -60,8 +62,8 @@ def chance(*what: object) -> float:
 
 @dataclass(frozen=True)
 class Script:
-    """The student: right with `start` + `step` per version, at most `limit`. From round `collapse` on (0: never), the
-    samples of its whole runs are all alike."""
+    """The student: right with `start` + `step` per version, at most `limit`. From version `collapse` on (0: never) it is
+    right a little more often, and the samples of its whole runs are all alike."""
 
     start: float = 0.45
     step: float = 0.09
@@ -70,7 +72,13 @@ class Script:
 
     def right(self, version: int) -> float:
         """The probability that it is right."""
+        if self.collapsed(version):
+            return self.limit + 0.12
         return min(self.limit, self.start + self.step * version)
+
+    def collapsed(self, version: int) -> bool:
+        """Whether it has lost its diversity."""
+        return bool(self.collapse) and version >= self.collapse
 
 
 @dataclass(frozen=True)
@@ -111,23 +119,14 @@ class Simulation:
         """The corpus."""
         return sorted(path.parent for path in (self.data / "corpus").glob(f"*/{MANIFEST}"))
 
-    @contextmanager
-    def context(self, **settings: Any) -> Iterator[TrainingContext]:
-        """The context of the learning loop, whose student is served by a script."""
-        answers = _Answers(self.script)
-        with ScriptedServer(answers, flavour="openai") as server:
-            server.models = _AnyModel()
-            plain = student_settings(self.data, server.url, training={"endpoint": "here", "backend": "trl-cpu"}, **settings)
-            context = replace(open_context(plain), classifiers={})
-            answers.known = {
-                item.messages[-1].content: (item.id, item.expected)
-                for item in latest_set(context.curated, TrainingTarget.SCOPE).items
-            }
-            yield context
+    def context(self, **settings: Any) -> TrainingContext:
+        """The context of the learning loop; no server is asked anything."""
+        plain = student_settings(self.data, "http://127.0.0.1:9/v1", training={"backend": "trl-cpu"}, **settings)
+        return replace(open_context(plain), classifiers={})
 
     def steps(self) -> OperationSteps:
         """The steps of a turn."""
-        training = replace(plain_steps(self._campaign), fit=_fit)
+        training = replace(plain_steps(self._campaign), fit=_fit, answer=self._answer)
         return OperationSteps(training, self.packages, self._whole, _serving)
 
     def order(self, continued: str = "") -> OperateOrder:
@@ -151,6 +150,13 @@ class Simulation:
                 _run(world, asked.name, f"{name}-{instance}", "student", CLASSES[(instance + number) % 3])
         return asked.name
 
+    def _answer(
+        self, label: str, context: TrainingContext, items: EvaluationSet, base: Base, adapter: AdapterVersion | None
+    ) -> Evaluation:
+        answerer = Student(self.script, adapter.version if adapter else 0, items)
+        subject, settings = context.subject(base, adapter), settings_of(answerer)
+        return score_once(context.raw_engine, items, answerer, subject, settings, self.data / "evaluations")
+
     def _whole(
         self,
         context: TrainingContext,
@@ -159,9 +165,8 @@ class Simulation:
         limit: int | None,
         adapters: Mapping[Stage, str],
     ) -> Passes:
-        right = self.script.right(version_of(adapters[Stage.SCOPE]))
-        rounds = sum(event.kind is EventKind.ROUND for event in self.log.events())
-        alike = bool(self.script.collapse) and rounds >= self.script.collapse
+        version = version_of(adapters[Stage.SCOPE])
+        right, alike = self.script.right(version), self.script.collapsed(version)
         return {
             (f"{path.name}@{instance}", sample): chance(path.name, instance, 0 if alike else sample) < right * 0.6
             for path in packages
@@ -170,29 +175,30 @@ class Simulation:
         }
 
 
-class _AnyModel(tuple[str, ...]):
-    """A list of served models that has every name."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-class _Answers:
+class Student:
     """Answers to the frozen set's items, right as the script says."""
 
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.known: dict[str, tuple[str, str]] = {}
+    settings: Mapping[str, str | int | float] = {"backend": "script", "constrained": 1}
 
-    def __call__(self, request: dict[str, Any]) -> str:
-        item, expected = self.known[request["messages"][-1]["content"]]
-        version = version_of(request["model"])
-        said = {path: self._class(item, path, right, version) for path, right in json.loads(expected)["files"].items()}
-        return json.dumps({"files": said})
+    def __init__(self, script: Script, version: int, items: EvaluationSet) -> None:
+        self.script, self.version = script, version
+        self.known = {item.messages[-1].content: (item.id, item.expected) for item in items.items}
 
-    def _class(self, item: str, path: str, right: str, version: int) -> str:
-        jitter = 0.04 * (chance(item, path, version, "jitter") - 0.5)
-        if chance(item, path) < self.script.right(version) + jitter:
+    def limit(self, wanted: int) -> int:
+        """As many tokens as are wanted."""
+        return wanted
+
+    def answer(
+        self, messages: Sequence[Message], max_tokens: int, seed: int, temperature: float, schema: dict[str, Any] | None
+    ) -> str:
+        """A class for each candidate."""
+        item, expected = self.known[messages[-1].content]
+        given = {path: self._class(item, path, right) for path, right in json.loads(expected)["files"].items()}
+        return json.dumps({"files": given})
+
+    def _class(self, item: str, path: str, right: str) -> str:
+        jitter = 0.04 * (chance(item, path, self.version, "jitter") - 0.5)
+        if chance(item, path) < self.script.right(self.version) + jitter:
             return right
         others = [name for name in CLASSES if name != right]
         return others[int(2 * chance(item, path, "other"))]
@@ -246,7 +252,10 @@ def _fit(label: str, context: TrainingContext, job: TrainingJob) -> FinishedTrai
     mark = chance(job.id) + 0.01
     modules = {"q_proj": 64, "v_proj": 32}
     tensors = {
-        f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_{side}.weight": (shape, [mark] * int(np.prod(shape)))
+        f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_{side}.weight": (
+            shape,
+            [mark] * int(np.prod(shape)),
+        )
         for layer in range(2)
         for name, width in modules.items()
         for side, shape in (("A", (4, 64)), ("B", (width, 4)))
@@ -271,14 +280,12 @@ def run_script(simulation: Simulation, turns: int, **settings: Any) -> Iterator[
     """Turns until so many have ended, as a person with a stick would tend them: a repository arrives when the operation
     waits or is done, and every second turn besides; after a stop it is continued with a reason."""
     continued = ""
-    with simulation.context(**settings) as context:
-        while (ended := sum(e.kind is EventKind.END for e in simulation.log.events())) < turns:
-            if ended % 2 == 0:
-                simulation.arrive(FIRST_REPOSITORIES + ended)
-            report = simulation.turn(context, continued)
-            yield report
-            continued = "a person looked at it" if report.standing.state is State.STOPPED else ""
-            if report.standing.state in (State.WAITING, State.DONE):
-                simulation.arrive(FIRST_REPOSITORIES + ended + 1)
-
-
+    context = simulation.context(**settings)
+    while (ended := sum(event.kind is EventKind.END for event in simulation.log.events())) < turns:
+        if ended % 2 == 0:
+            simulation.arrive(FIRST_REPOSITORIES + ended)
+        report = simulation.turn(context, continued)
+        yield report
+        continued = "a person looked at it" if report.standing.state is State.STOPPED else ""
+        if report.standing.state in (State.WAITING, State.DONE):
+            simulation.arrive(FIRST_REPOSITORIES + ended + 1)

@@ -6,6 +6,7 @@ where it stands ──► turn: retention ──► round ──► whole runs �
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from harness.packages.package import read_package
 from training.cycle.context import TrainingContext
@@ -41,7 +42,7 @@ def operate(
     with log.held():
         if order.continued:
             note_continuation(context, log, order.continued)
-        while (standing := find_standing(context, steps, order, log.events())).state is State.GOES_ON:
+        while (standing := find_standing(context, steps.packages, order, log.events())).state is State.GOES_ON:
             if len(turns) == rounds:
                 standing = Standing(state=State.GOES_ON, rule=ROUNDS, reason=f"{rounds} rounds were asked for")
                 break
@@ -56,12 +57,16 @@ def operate(
 
 
 def find_standing(
-    context: TrainingContext, steps: OperationSteps, order: OperateOrder, events: Sequence[OperationEvent]
+    context: TrainingContext,
+    packages: Callable[[], Sequence[Path]],
+    order: OperateOrder,
+    events: Sequence[OperationEvent],
 ) -> Standing:
-    """Where the operation stands before its next turn; what was begun goes on in any case."""
+    """Where the operation stands before its next turn, whose packages `packages` finds; what was begun goes on in any
+    case."""
     if _open_turn(events) or open_request(context.raw_engine):
         return GOES_ON
-    offered = tuple(read_package(path).manifest.name for path in offered_packages(steps, order))
+    offered = tuple(read_package(path).manifest.name for path in offered_packages(packages, order))
     if not offered:
         reason = "waiting for repositories: none is here that is not reserved; give one to `cra ingest`"
         return Standing(state=State.WAITING, rule=FRESH_REPOSITORIES, reason=reason)

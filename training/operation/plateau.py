@@ -6,8 +6,8 @@ are a plateau if their gates could have seen a gain of `plateau_gain` (0.05): th
 test for it is at least `plateau_power` (0.80). Silence of weaker gates is no evidence, and wants larger evaluation
 sets. Promotions that leave whole runs where they were are a plateau as well: over as many rounds the 95% interval of
 the change of pass@1 holds 0 and excludes a gain of `plateau_gain` (an equivalence test by interval, one-sided:
-Blackwelder, 1982). A repository that no round has had yet reopens a plateau; one that lasts over `plateau_rounds` rounds
-with new repositories each does not end by itself.
+Blackwelder, 1982). A repository that no round has had yet reopens a plateau; one that lasts over `plateau_rounds`
+rounds with new repositories each does not end by itself.
 """
 
 from collections import defaultdict

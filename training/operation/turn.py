@@ -15,8 +15,8 @@ from evals.tiers import ORDER, missing
 from harness.packages.package import read_package
 from host.locks import process_lock
 from models.errors import DiskFull, GuardrailError, RegistryError, UsageError
-from store.leases import in_force
 from store.learning.rounds import newest_step_time
+from store.leases import in_force
 from training.cycle.context import TrainingContext
 from training.cycle.guardrails import FRESH_REPOSITORIES
 from training.cycle.improvement import ImproveOrder, improve
@@ -120,7 +120,7 @@ class Turn:
         """The order of a new round: packages that are here now; targets whose turn has come, the most urgent first.
         So planning comes last by itself. Raises UsageError if no target's has."""
         given = self.order.improve
-        changes: _Result = {"packages": tuple(offered_packages(self.steps, self.order))}
+        changes: _Result = {"packages": tuple(offered_packages(self.steps.packages, self.order))}
         if not given.targets:
             status = measure_tier_status(
                 self.context.raw_engine,
@@ -163,9 +163,9 @@ class Turn:
         return {"databases": databases, "disk": disk_state(settings).model_dump(mode="json")}
 
 
-def offered_packages(steps: OperationSteps, order: OperateOrder) -> Sequence[Path]:
+def offered_packages(packages: Callable[[], Sequence[Path]], order: OperateOrder) -> Sequence[Path]:
     """The packages of a new round: those that were named, or all that may be trained on."""
-    return order.improve.packages or tuple(steps.packages())
+    return order.improve.packages or tuple(packages())
 
 
 def is_idle(context: TrainingContext) -> bool:
