@@ -1,11 +1,13 @@
 """The operation with a scripted student, as a simulation of months.
 
 Real: both databases, datasets, guardrails, the scoring of answers, gates and their statistics, the registry with signed
-adapters, retention, upkeep, log, standing. Simulated: the student's campaign
-(gold's and a student's runs are written as rows, nothing is executed), the trainer (an adapter of the tiny base, whose
-weights are numbers from the job's id; checkpoints stay behind, as after a kill), the answers (gold's, each class right
-with a probability that rises with the adapter's version up to a limit), whole runs (passes drawn with the same
-probability; after the collapse all samples of an instance are alike).
+adapters, retention, upkeep, log, standing. Simulated:
+
+- the student's campaign: gold's and a student's runs are written as rows, nothing is executed; 2 MB of the engine's
+  results are left behind;
+- the trainer: an adapter of the tiny base, whose weights are one number from the job's id; checkpoints stay behind;
+- the answers: gold's, each class right with a probability that rises with the adapter's version up to a limit;
+- whole runs: passes drawn with the same probability; after the collapse all samples of an instance are alike.
 
 Everything that is drawn depends on names and numbers alone, so that a run that was killed ends as another.
 """
@@ -51,7 +53,7 @@ from training.operation.standing import State
 HELD = tuple(f"held-{number}" for number in range(8))
 CLASSES = ("relevant", "supporting", "irrelevant")
 WHOLE_INSTANCES, WHOLE_SAMPLES = 6, 4
-CHECKPOINT_BYTES = 400_000
+CHECKPOINT_BYTES, RESULT_BYTES = 2_000_000, 2_000_000
 FIRST_REPOSITORIES, NEW_INSTANCES = 3, 3
 
 
@@ -62,8 +64,8 @@ def chance(*what: object) -> float:
 
 @dataclass(frozen=True)
 class Script:
-    """The student: right with `start` + `step` per version, at most `limit`. From version `collapse` on (0: never) it is
-    right a little more often, and the samples of its whole runs are all alike."""
+    """The student: right with `start` + `step` per version, at most `limit`. From version `collapse` on (0: never) it
+    is right a little more often, and the samples of its whole runs are all alike."""
 
     start: float = 0.45
     step: float = 0.09
@@ -142,6 +144,9 @@ class Simulation:
     def _campaign(self, asked: StudentCampaign) -> str:
         """New instances of each repository, solved by gold and by the student."""
         number, world = int(asked.name.rpartition(" ")[2]), World(self.data)
+        results = self.data / "cache" / "engine"
+        results.mkdir(parents=True, exist_ok=True)
+        (results / f"round-{number}").write_bytes(b"\0" * RESULT_BYTES)
         for path in asked.packages:
             name = manifest_of(path)["name"]
             world.add(Repository(name, instances=NEW_INSTANCES * number))

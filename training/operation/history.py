@@ -18,6 +18,7 @@ from training.operation.measuring import (
     group_rates,
     out_of_distribution,
     read_measures,
+    repository_of,
 )
 from training.operation.orders import OperateOrder
 from training.operation.retention import DiskState, disk_state, sizes
@@ -54,7 +55,7 @@ class ServingLine(Frozen):
 
 class OperationHistory(Frozen):
     """All that the page of the operation shows. `unlike` are the reserved repositories out of distribution, None if no
-    whole runs were asked for; `wanted` is what wants a person's decision; `clock` are jumps of the clock."""
+    whole runs were done; `wanted` is what wants a person's decision; `clock` are jumps of the clock."""
 
     standing: Standing
     turns: tuple[TurnRecord, ...]
@@ -75,9 +76,10 @@ def read_history(
     """The history until now; `packages` finds those of a new round. Changes nothing."""
     events = log.events()
     turns = tuple(_turn(number, events) for number in sorted({e.turn for e in events if e.kind is EventKind.BEGIN}))
-    kinds = out_of_distribution(context, order.whole_runs)
-    unlike = tuple(sorted(name for name, apart in kinds.items() if apart))
-    rates = tuple(rate for measure in read_measures(events) for rate in group_rates(measure, unlike))
+    measures = read_measures(events)
+    seen = {repository_of(item) for measure in measures for item in measure.samples}
+    unlike = tuple(sorted(out_of_distribution(context.raw_engine, seen)))
+    rates = tuple(rate for measure in measures for rate in group_rates(measure, unlike))
     standing = find_standing(context, packages, order, events)
     rounds = tuple(read_rounds(context.raw_engine))
     disks = [turn.disk for turn in turns if turn.disk is not None]
@@ -88,7 +90,7 @@ def read_history(
         turns=turns,
         rounds=rounds,
         rates=rates,
-        unlike=unlike if kinds else None,
+        unlike=unlike if measures else None,
         serving=tuple(_serving(context, target) for target in TrainingTarget if target.serves),
         sizes=sizes(context.settings.data_dir, context.settings.cache_dir),
         disk=disk_state(context.settings),

@@ -6,18 +6,19 @@ where both are known. The others are reserved only: unseen, but of a kind that t
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from evals.paired import interval
 from evals.statistics import FEW_REPOSITORIES, Rate, SampleCount, pass_at_k, pass_rate, wilson
 from evals.whole_runs import Passes
-from harness.packages.package import read_package
 from models.plans import Frozen
 from store.learning.datasets import trained_repositories
-from store.runs.closed_runs import UNKNOWN, RepositoryKind, repository_kinds
-from training.cycle.context import TrainingContext
+from store.runs.closed_runs import UNKNOWN, repository_kinds
 from training.operation.log import EventKind, OperationEvent
+
+if TYPE_CHECKING:
+    from store.database import Engine
 
 RESERVED, OUT_OF_DISTRIBUTION = "reserved", "out of distribution"
 
@@ -94,19 +95,18 @@ def _rate_at_k(counted: Mapping[str, Sequence[SampleCount]], k: int) -> Rate:
     )
 
 
-def out_of_distribution(context: TrainingContext, packages: Sequence[Path]) -> dict[str, bool]:
-    """Of each package's repository, whether it is out of the distribution of what was trained on."""
-    kinds = repository_kinds(context.raw_engine)
-    trained = [kinds[name] for name in trained_repositories(context.raw_engine) if name in kinds]
+def out_of_distribution(raw: "Engine", repositories: Collection[str]) -> set[str]:
+    """Those of these repositories that are out of the distribution of what was trained on."""
+    kinds = repository_kinds(raw)
+    trained = [kinds[name] for name in trained_repositories(raw) if name in kinds]
     organisations = {kind.organisation for kind in trained} - {UNKNOWN}
     domains = {kind.domain for kind in trained} - {UNKNOWN}
-    found = {}
-    for path in packages:
-        name = read_package(path).manifest.name
-        kind = kinds.get(name, RepositoryKind(UNKNOWN, UNKNOWN))
-        unlike = kind.organisation not in organisations and kind.domain not in domains
-        found[name] = kind.organisation != UNKNOWN and unlike
-    return found
+    known = {name: kinds[name] for name in repositories if name in kinds}
+    return {
+        name
+        for name, kind in known.items()
+        if kind.organisation != UNKNOWN and kind.organisation not in organisations and kind.domain not in domains
+    }
 
 
 def read_measures(events: Sequence[OperationEvent]) -> list[Measure]:
