@@ -10,6 +10,7 @@ from cli.flow_context import flow_context
 from cli.options import EndToEndLimitOption, EndToEndOption, ItemLevelOption, JsonOption, parse_temperatures
 from cli.output import console, counted, errors, print_json, printable, spinner, table
 from host.settings import load_settings
+from models.errors import InfrastructureError
 from models.targets import TrainingTarget
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 60.0
 """How often a waiting operation looks whether a repository has arrived."""
+
+_RETRIES, _RETRY_SECONDS = 288, 300.0
 
 
 def operate(
@@ -58,6 +61,7 @@ def operate(
         int | None, typer.Option(help="Go past the rule on organisations; the cards say so.", min=1)
     ] = None,
     item_level: ItemLevelOption = False,
+    abandon: Annotated[bool, typer.Option("--abandon", help="Close a round that was not finished, first.")] = False,
     end_to_end: EndToEndOption = None,
     end_to_end_limit: EndToEndLimitOption = None,
     as_json: JsonOption = False,
@@ -81,6 +85,7 @@ def operate(
             limit=limit,
             min_organisations=min_organisations,
             item_level=item_level,
+            abandon=abandon,
             end_to_end=reserved,
             end_to_end_limit=end_to_end_limit,
         ),
@@ -115,15 +120,15 @@ def _run(order: "OperateOrder", rounds: int | None, every: str | None, as_json: 
 def _stay(order: "OperateOrder", rounds: int | None, every: str) -> "OperateReport":
     """Rounds on a schedule until the operation is done or stopped. Waiting is by the time since boot: a clock that
     jumps moves no round."""
-    from flows.operate import operate as operate_flow
     from training.cycle.improvement import TargetLine
     from training.operation.standing import State
 
     done, lines = list[int](), list[TargetLine]()
     while True:
         next_round = time.monotonic() + _seconds(every)
-        report = operate_flow(order, 1)
-        order = order.model_copy(update={"continued": ""})
+        report = _one_turn(order)
+        improve = order.improve.model_copy(update={"abandon": False})
+        order = order.model_copy(update={"continued": "", "improve": improve})
         done, lines = [*done, *report.turns], [*lines, *report.lines]
         whole = report.model_copy(update={"turns": tuple(done), "lines": tuple(lines)})
         if report.standing.state in (State.DONE, State.STOPPED) or (rounds is not None and len(done) >= rounds):
@@ -132,6 +137,19 @@ def _stay(order: "OperateOrder", rounds: int | None, every: str) -> "OperateRepo
             _await_repository(report.standing.reason)
         else:
             time.sleep(max(0.0, next_round - time.monotonic()))
+
+
+def _one_turn(order: "OperateOrder") -> "OperateReport":
+    """A turn, again after a fault of the machine (a server that is away, a disk that hiccups), for a day at most."""
+    from flows.operate import operate as operate_flow
+
+    for _ in range(_RETRIES):
+        try:
+            return operate_flow(order, 1)
+        except InfrastructureError as error:
+            errors.print(f"{printable(str(error))}; trying again", markup=False, soft_wrap=True)
+            time.sleep(_RETRY_SECONDS)
+    return operate_flow(order, 1)
 
 
 def _seconds(every: str) -> float:

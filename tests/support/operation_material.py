@@ -65,17 +65,18 @@ def chance(*what: object) -> float:
 @dataclass(frozen=True)
 class Script:
     """The student: right with `start` + `step` per version, at most `limit`. From version `collapse` on (0: never) it
-    is right a little more often, and the samples of its whole runs are all alike."""
+    is right with `again`, and the samples of its whole runs are all alike."""
 
     start: float = 0.45
     step: float = 0.09
-    limit: float = 0.85
+    limit: float = 0.78
+    again: float = 0.97
     collapse: int = 0
 
     def right(self, version: int) -> float:
         """The probability that it is right."""
         if self.collapsed(version):
-            return self.limit + 0.12
+            return self.again
         return min(self.limit, self.start + self.step * version)
 
     def collapsed(self, version: int) -> bool:

@@ -15,11 +15,13 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 
 from cli.main import app
+from evals.sets import build_set, freeze
 from models.training import TrainingTarget
 from runtime.environments.store import disk_usage
-from tests.support.operation_material import Script, Simulation, run_script
+from tests.support.operation_material import HELD, Script, Simulation, run_script
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import list_bases
+from training.cycle.past_rounds import read_rounds
 from training.cycle.rounds import BEGIN, Round, RoundRequest, abandon
 from training.data.datasets import dataset_dir
 from training.operation.history import read_history
@@ -172,6 +174,16 @@ def test_what_an_open_round_uses_stays(operated: tuple[Simulation, list[OperateR
     Round(context.raw_engine, number, request).finish(BEGIN, None, request.model_dump(mode="json"))
     assert folder not in {item.path for item in plan_retention(context, idle=True).staying}
     abandon(context.raw_engine)
+
+
+def test_only_targets_whose_turn_has_come_are_trained(base: Path, tmp_path: Path) -> None:
+    simulation = Simulation(tmp_path)
+    simulation.prepare(base)
+    context = simulation.context(**NO_LIMIT)
+    freeze(context.curated, context.raw_engine, build_set(context.raw_engine, TrainingTarget.PRECISION, list(HELD)))
+    [_] = run_script(simulation, 1, **NO_LIMIT)
+    [first] = read_rounds(context.raw_engine)
+    assert first.targets == (TrainingTarget.SCOPE,), "precision waits for code, scope and a tuned base"
 
 
 def test_without_room_it_stops_and_deletes_nothing_that_is_needed(base: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from harness.packages.package import read_package
 from training.cycle.context import TrainingContext
 from training.cycle.guardrails import FRESH_REPOSITORIES
 from training.cycle.past_rounds import PastRound, read_rounds
-from training.cycle.rounds import open_request
+from training.cycle.rounds import abandon, open_request
 from training.operation.log import EventKind, OperationEvent, OperationLog
 from training.operation.measuring import read_measures
 from training.operation.orders import OperateOrder, OperateReport, OperationSteps
@@ -40,6 +40,8 @@ def operate(
     log = log or OperationLog(context.settings.data_dir)
     turns = list[int]()
     with log.held():
+        if order.improve.abandon:
+            abandon(context.raw_engine)
         if order.continued:
             note_continuation(context, log, order.continued)
         while (standing := find_standing(context, steps.packages, order, log.events())).state is State.GOES_ON:

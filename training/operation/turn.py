@@ -14,7 +14,7 @@ from evals.sets import all_sets
 from evals.tiers import ORDER, missing
 from harness.packages.package import read_package
 from host.locks import process_lock
-from models.errors import DiskFull, GuardrailError, RegistryError, UsageError
+from models.errors import CleanRoomError, DiskFull, GuardrailError, InfrastructureError, RegistryError, UsageError
 from store.learning.rounds import newest_step_time
 from store.leases import in_force
 from training.cycle.context import TrainingContext
@@ -28,7 +28,7 @@ from training.operation.log import EventKind, OperationLog
 from training.operation.measuring import Measure, measured
 from training.operation.orders import OperateOrder, OperationSteps
 from training.operation.retention import apply_retention, disk_state, plan_retention
-from training.operation.standing import DISK, GOES_ON, LINEAGE, TARGETS, Standing, State
+from training.operation.standing import DISK, FAILED, GOES_ON, LINEAGE, Standing, State
 from training.operation.upkeep import keep_up
 
 _Result = dict[str, Any]
@@ -54,7 +54,8 @@ class Turn:
         if standing.state is State.GOES_ON:
             came = self._stage(EventKind.ROUND, self._round)
             standing = Standing.model_validate(came["standing"])
-            self._stage(EventKind.MEASURE, lambda: self._measure(came["number"]))
+            if standing.state is State.GOES_ON:
+                self._stage(EventKind.MEASURE, lambda: self._measure(came["number"]))
         self._stage(EventKind.UPKEEP, self._upkeep)
         self._stage(EventKind.END, lambda: standing.model_dump(mode="json"))
         return standing
@@ -112,8 +113,10 @@ class Turn:
             return _round_result(number, Standing(state=state, rule=error.rule, reason=str(error)))
         except DiskFull as error:
             return _round_result(number, Standing(state=State.STOPPED, rule=DISK, reason=str(error)))
-        except UsageError as error:
-            return _round_result(number, Standing(state=State.STOPPED, rule=TARGETS, reason=str(error)))
+        except InfrastructureError:
+            raise  # the machine's fault: the same call goes on
+        except CleanRoomError as error:
+            return _round_result(number, Standing(state=State.STOPPED, rule=FAILED, reason=str(error)))
         return _round_result(number, GOES_ON)
 
     def _order(self) -> ImproveOrder:
