@@ -1,13 +1,26 @@
 """`cra operate`: unattended rounds of self-improvement, until a rule, a plateau or a lack of repositories ends them."""
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.flow_context import flow_context
-from cli.options import EndToEndLimitOption, EndToEndOption, ItemLevelOption, JsonOption, parse_temperatures
+from cli.options import (
+    AbandonOption,
+    EndToEndLimitOption,
+    EndToEndOption,
+    InstancesOption,
+    ItemLevelOption,
+    JsonOption,
+    OnlyBaseOption,
+    OrganisationsOption,
+    SamplesOption,
+    TemperaturesOption,
+    parse_temperatures,
+)
 from cli.output import console, counted, errors, print_json, printable, spinner, table
 from host.settings import load_settings
 from models.errors import InfrastructureError
@@ -21,25 +34,26 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 60.0
 """How often a waiting operation looks whether a repository has arrived."""
-
 _RETRIES, _RETRY_SECONDS = 288, 300.0
+"""How often a round is tried again after a fault of the machine, and the seconds between: a day in all."""
+
+_Every = Annotated[
+    str | None,
+    typer.Option(
+        "--every", metavar="SCHEDULE", help="Stay, and begin one hourly, daily, weekly, every 7d or 12h, or by cron."
+    ),
+]
+_GoOn = Annotated[
+    str | None, typer.Option("--go-on", metavar="REASON", help="Go on after a stop or a plateau; it is recorded.")
+]
 
 
 def operate(
     rounds: Annotated[
         int | None, typer.Option(help="Rounds at most; 1 if unset, with --every no such limit.", min=1)
     ] = None,
-    every: Annotated[
-        str | None,
-        typer.Option(
-            "--every",
-            metavar="SCHEDULE",
-            help="Stay, and begin one hourly, daily, weekly, every 7d or 12h, or by cron.",
-        ),
-    ] = None,
-    go_on: Annotated[
-        str | None, typer.Option("--go-on", metavar="REASON", help="Go on after a stop or a plateau; it is recorded.")
-    ] = None,
+    every: _Every = None,
+    go_on: _GoOn = None,
     plan_retention: Annotated[
         bool, typer.Option("--plan-retention", help="Show what would be deleted, and why; change nothing.")
     ] = False,
@@ -53,15 +67,13 @@ def operate(
         list[TrainingTarget] | None,
         typer.Option("--stage", help="Repeat for several; those whose turn has come if unset."),
     ] = None,
-    base: Annotated[str | None, typer.Option("--base", metavar="NAME", help="Needed if there are several.")] = None,
-    temperatures: Annotated[str, typer.Option(help="Of the student, as in 0.3,0.6,0.9.")] = "0.6",
-    samples: Annotated[int, typer.Option(help="Samples per instance and temperature.", min=1)] = 2,
-    limit: Annotated[int | None, typer.Option(help="Instances per package, newest first.", min=1)] = None,
-    min_organisations: Annotated[
-        int | None, typer.Option(help="Go past the rule on organisations; the cards say so.", min=1)
-    ] = None,
+    base: OnlyBaseOption = None,
+    temperatures: TemperaturesOption = "0.6",
+    samples: SamplesOption = 2,
+    limit: InstancesOption = None,
+    min_organisations: OrganisationsOption = None,
     item_level: ItemLevelOption = False,
-    abandon: Annotated[bool, typer.Option("--abandon", help="Close a round that was not finished, first.")] = False,
+    abandon: AbandonOption = False,
     end_to_end: EndToEndOption = None,
     end_to_end_limit: EndToEndLimitOption = None,
     as_json: JsonOption = False,
@@ -109,6 +121,7 @@ def _run(order: "OperateOrder", rounds: int | None, every: str | None, as_json: 
         from flows.operate import operate as operate_flow
 
         report = _stay(order, rounds, every) if every is not None else operate_flow(order, rounds or 1)
+        _keep_page(order, report)
     if as_json:
         print_json(report)
     else:
@@ -129,6 +142,7 @@ def _stay(order: "OperateOrder", rounds: int | None, every: str) -> "OperateRepo
         report = _one_turn(order)
         improve = order.improve.model_copy(update={"abandon": False})
         order = order.model_copy(update={"continued": "", "improve": improve})
+        _keep_page(order, report)
         done, lines = [*done, *report.turns], [*lines, *report.lines]
         whole = report.model_copy(update={"turns": tuple(done), "lines": tuple(lines)})
         if report.standing.state in (State.DONE, State.STOPPED) or (rounds is not None and len(done) >= rounds):
@@ -205,7 +219,7 @@ def _print_plan(plan: "RetentionPlan") -> None:
         console.print(f"[red]{_mib(plan.short)} MiB are missing: a round would stop by the rule disk[/]")
 
 
-def _show_history(order: "OperateOrder", page: Path | None, as_json: bool) -> None:
+def _history(order: "OperateOrder") -> "OperationHistory":
     from training.operation.history import read_history
     from training.operation.log import OperationLog
     from training.operation.packages import trainable_packages
@@ -213,13 +227,26 @@ def _show_history(order: "OperateOrder", page: Path | None, as_json: bool) -> No
     context = _context()
     with spinner("reading"):
         log = OperationLog(context.settings.data_dir)
-        history = read_history(context, lambda: trainable_packages(context), order, log)
+        return read_history(context, lambda: trainable_packages(context), order, log)
+
+
+def _show_history(order: "OperateOrder", page: Path | None, as_json: bool) -> None:
+    history = _history(order)
     if page is not None:
         _write_page(history, page)
     if as_json:
         print_json(history)
     elif page is None:
         _print_history(history)
+
+
+def _keep_page(order: "OperateOrder", report: "OperateReport") -> None:
+    """Write the weekly page beside the log after a turn, where the library that draws is installed."""
+    from training.operation.log import FOLDER
+
+    file = load_settings().data_dir / FOLDER / "page.html"
+    if report.turns and find_spec("matplotlib") is not None:
+        _write_page(_history(order), file)
 
 
 def _write_page(history: "OperationHistory", file: Path) -> None:
