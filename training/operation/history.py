@@ -96,7 +96,7 @@ def read_history(
         disk=disk_state(context.settings),
         forecast=ahead,
         clock=clock,
-        wanted=tuple(_wanted(standing, rounds, rates, ahead, clock)),
+        wanted=(*_wanted(standing, rounds, rates, ahead, clock), *_unmeasured(events)),
     )
 
 
@@ -120,18 +120,15 @@ def _turn(number: int, events: Sequence[OperationEvent]) -> TurnRecord:
 
 
 def _serving(context: TrainingContext, target: TrainingTarget) -> ServingLine:
-    active = context.registry.active(target)
-    name = active.id if active else None
-    last = None
+    active, since, before = context.registry.active(target), None, None
     for decision in context.registry.log(target):
-        if (decision.serving == name and (last is None or last.serving != name)) or decision.serving != name:
-            last = decision
-    held = last if last is not None and last.serving == name else None
+        if decision.serving != before:
+            since, before = decision, decision.serving
     return ServingLine(
         target=target,
         adapter=active.name if active else "",
-        decision=held.seq if held else None,
-        since=held.created_at if held else None,
+        decision=since.seq if since else None,
+        since=since.created_at if since else None,
     )
 
 
@@ -140,6 +137,12 @@ def _clock(event: OperationEvent) -> str:
         newest = event.result["newest"]
         return f"turn {event.turn}: the clock said {event.at:%Y-%m-%d %H:%M}, and {newest[:16]} is on record"
     return f"turn {event.turn}: the clock jumped by {event.result['jumped']:+} s"
+
+
+def _unmeasured(events: Sequence[OperationEvent]) -> list[str]:
+    """Why the last whole runs could not be done, if so."""
+    last = [event for event in events if event.kind is EventKind.MEASURE][-1:]
+    return [f"whole runs of turn {e.turn} failed: {e.result['failed']}" for e in last if "failed" in e.result]
 
 
 def _wanted(

@@ -111,5 +111,5 @@ def out_of_distribution(raw: "Engine", repositories: Collection[str]) -> set[str
 
 def read_measures(events: Sequence[OperationEvent]) -> list[Measure]:
     """The whole runs of all turns, in order."""
-    found = [event.result for event in events if event.kind is EventKind.MEASURE and event.result]
+    found = [event.result for event in events if event.kind is EventKind.MEASURE and "measure" in event.result]
     return [Measure.model_validate(each["measure"]) for each in found]

@@ -140,15 +140,23 @@ class Turn:
         return given.model_copy(update=changes)
 
     def _measure(self, number: int) -> _Result:
-        """Whole runs with who serves now; those of an earlier turn if nothing has changed since."""
-        packages = self.order.whole_runs
-        if not packages:
+        """Whole runs with who serves now; those of an earlier turn if nothing has changed since; or why there are
+        none, which stops no rounds."""
+        if not self.order.whole_runs:
             return {}
+        try:
+            return self._measured(number, self.order.whole_runs)
+        except InfrastructureError:
+            raise
+        except CleanRoomError as error:
+            return {"failed": str(error)}
+
+    def _measured(self, number: int, packages: Sequence[Path]) -> _Result:
         adapters = {str(stage): name for stage, name in self.steps.adapters(self.context).items()}
         limit = self.order.improve.end_to_end_limit
         asked = {"packages": [read_package(path).identity for path in packages], "limit": limit}
         for event in reversed(self.log.events()):
-            if event.kind is EventKind.MEASURE and event.result:
+            if event.kind is EventKind.MEASURE and "measure" in event.result:
                 if event.result["adapters"] == adapters and event.result["asked"] == asked:
                     kept = Measure.model_validate(event.result["measure"])
                     again = kept.model_copy(update={"turn": self.number, "round": number})
