@@ -15,7 +15,7 @@ Everything that is drawn depends on names and numbers alone, so that a run that 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ HELD = tuple(f"held-{number}" for number in range(8))
 CLASSES = ("relevant", "supporting", "irrelevant")
 WHOLE_INSTANCES, WHOLE_SAMPLES = 6, 4
 CHECKPOINT_BYTES, RESULT_BYTES = 2_000_000, 2_000_000
-FIRST_REPOSITORIES, NEW_INSTANCES = 3, 3
+FIRST_REPOSITORIES, NEW_INSTANCES = 3, 2
 
 
 def chance(*what: object) -> float:
@@ -148,12 +148,13 @@ class Simulation:
         results = self.data / "cache" / "engine"
         results.mkdir(parents=True, exist_ok=True)
         (results / f"round-{number}").write_bytes(b"\0" * RESULT_BYTES)
+        closed = _closed(world, asked.name)
         for path in asked.packages:
             name = manifest_of(path)["name"]
             world.add(Repository(name, instances=NEW_INSTANCES * number))
             for instance in range(NEW_INSTANCES * (number - 1), NEW_INSTANCES * number):
-                _run(world, asked.name, f"{name}-{instance}", "gold", CLASSES[instance % 3])
-                _run(world, asked.name, f"{name}-{instance}", "student", CLASSES[(instance + number) % 3])
+                _run(world, asked.name, f"{name}-{instance}", "gold", CLASSES[instance % 3], closed)
+                _run(world, asked.name, f"{name}-{instance}", "student", CLASSES[(instance + number) % 3], closed)
         return asked.name
 
     def _answer(
@@ -229,14 +230,24 @@ def make_package(folder: Path, name: str) -> None:
     part.rmdir()
 
 
-def _run(world: World, campaign: str, instance: str, planner: str, far: str) -> None:
+def _closed(world: World, campaign: str) -> set[tuple[str, str]]:
+    """The runs of a campaign that are on record: planner and commit."""
+    found = set[tuple[str, str]]()
+    for planner in ("gold", "student"):
+        try:
+            results = sample_results(world.raw.engine, campaign, planner)
+        except UsageError:  # nothing ran under this name yet
+            continue
+        found |= {(planner, each.commit) for each in results if each.kind is not None}
+    return found
+
+
+def _run(
+    world: World, campaign: str, instance: str, planner: str, far: str, closed: Collection[tuple[str, str]]
+) -> None:
     """A run on an instance, unless it is on record."""
     commit = world.repositories[instance].instance(int(instance.rpartition("-")[2])).commit
-    try:
-        known = sample_results(world.raw.engine, campaign, planner)
-    except UsageError:  # nothing ran under this name yet
-        known = []
-    if any(each.commit == commit and each.kind is not None for each in known):
+    if (planner, commit) in closed:
         return
     files = ("src/lib.py", "src/other.py")[: 1 + len(instance) % 2]
     run = world.run(instance, planner, campaign=campaign)

@@ -125,7 +125,7 @@ def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
     elif kind is RetentionKind.CACHE:
         folder = simulation.data / "cache" / f"made-{number}"
     elif kind is RetentionKind.ENVIRONMENTS:
-        folder = simulation.data / "cache" / "environments" / "environments" / f"{number:x}" * 8
+        folder = simulation.data / "cache" / "environments" / "environments" / (f"{number:x}" * 8)
     else:
         folder = simulation.data / "datasets" / f"scope-{number:012d}"
     folder.mkdir(parents=True, exist_ok=True)
