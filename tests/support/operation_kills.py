@@ -18,7 +18,9 @@ from typing import Any
 
 from models.training import TrainingTarget
 from tests.support.operation_material import Simulation, run_script
+from training.adapters.registry import AdapterVersion
 from training.cycle.past_rounds import read_rounds
+from training.data.datasets import dataset_dir
 from training.operation.lineage import check_lineage
 from training.operation.log import EventKind
 
@@ -27,10 +29,16 @@ _BESIDE = (EventKind.DELETED, EventKind.CLOCK, EventKind.STANDING)
 
 
 def outcome(simulation: Simulation) -> dict[str, Any]:
-    """All that an operation came to, free of times, sizes and deletions."""
+    """All that an operation came to, free of times, sizes and deletions.
+
+    Datasets are compared row by row without the number of the attempt that answered: a trajectory that was interrupted
+    has a second one, which its provenance names, so that hashes over it differ.
+    """
     context = simulation.context(**LIMITS)
     events = [event for event in simulation.log.events() if event.kind not in _BESIDE]
     active = context.registry.active(TrainingTarget.SCOPE)
+    versions = context.registry.list()
+    names = {None: "", **{version.id: version.name for version in versions}}
     return {
         "rounds": [
             [each.number, each.finished, [line.model_dump(mode="json") for line in each.lines]]
@@ -38,11 +46,20 @@ def outcome(simulation: Simulation) -> dict[str, Any]:
         ],
         "stages": [[event.turn, event.kind.value] for event in events],
         "standings": [event.result for event in events if event.kind is EventKind.END],
-        "adapters": [[version.name, version.id, version.dataset_id] for version in context.registry.list()],
-        "decisions": [[each.action, each.adapter, each.serving] for each in context.registry.log()],
+        "adapters": [[each.name, rows_of(simulation, each)] for each in versions],
+        "decisions": [[each.action, names[each.adapter], names[each.serving]] for each in context.registry.log()],
         "serves": active.name if active else "",
         "lineage": check_lineage(context),
     }
+
+
+def rows_of(simulation: Simulation, version: AdapterVersion) -> list[dict[str, Any]]:
+    """What an adapter was trained on, without the numbers of attempts."""
+    place = dataset_dir(simulation.data, version.target, version.dataset_id)
+    rows = [json.loads(line) for line in (place / "sft.jsonl").read_text().splitlines()]
+    for row in rows:
+        del row["provenance"]["attempt"]
+    return sorted(rows, key=lambda row: str(row["id"]))
 
 
 def run_to_end(simulation: Simulation, turns: int) -> None:
