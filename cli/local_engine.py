@@ -41,6 +41,12 @@ RECORDER_BATCHES = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
 }
 """States of tasks are recorded in batches: a quarter of the CPU time per task (`benchmarks/recorder.py`)."""
+RETENTION = {
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(90 * 86400),
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(7 * 86400),
+}
+"""What the engine keeps: ended runs for 90 days, events for 7. By itself it would keep runs for ever."""
 _PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
 _KEPT = (
     "PREFECT_LOGGING_",
@@ -103,6 +109,7 @@ def server_settings(home: Path, password: str) -> dict[str, str]:
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
         **RECORDER_BATCHES,
         **TELEMETRY,
+        **RETENTION,
         **dict.fromkeys(_PASSWORDS, f"cra:{password}"),
     }
 

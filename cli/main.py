@@ -49,6 +49,9 @@ COMMANDS = {
     "train-plan": "Say which stage is weakest, why, and what data would help; the plan is kept under the id it prints.",
     "train": "Measure the champion, train an adapter, measure it, and let it serve if a gate says so.",
     "self-improve": "Let the student solve commits, learn from what passed, and serve what a gate lets in.",
+    "operate": (
+        "Run rounds of self-improvement unattended, within the disk, until a rule, a plateau or a lack of repositories."
+    ),
     "evaluate": "Have two subjects answer the newest frozen set of a stage, and say what a gate makes of it.",
     "probe": "What a model attends to, by questions with known answers.",
     "study": "Experiments on real repositories, resumable, each with a page of tables and plots.",

@@ -55,6 +55,16 @@ EndToEndLimitOption = Annotated[
     int | None, typer.Option("--end-to-end-limit", help="Instances of each such package.", min=1)
 ]
 
+# Of `cra self-improve` and `cra operate`.
+OnlyBaseOption = Annotated[str | None, typer.Option("--base", metavar="NAME", help="Needed if there are several.")]
+TemperaturesOption = Annotated[str, typer.Option(help="Of the student, as in 0.3,0.6,0.9.")]
+SamplesOption = Annotated[int, typer.Option(help="Samples per instance and temperature.", min=1)]
+InstancesOption = Annotated[int | None, typer.Option(help="Instances per package, newest first.", min=1)]
+OrganisationsOption = Annotated[
+    int | None, typer.Option(help="Go past the rule on organisations; the cards say so.", min=1)
+]
+AbandonOption = Annotated[bool, typer.Option("--abandon", help="Close a round that was not finished, first.")]
+
 
 def parse_temperatures(text: str) -> tuple[float, ...]:
     """The sampling temperatures of a list with commas. Raises UsageError."""

@@ -7,11 +7,17 @@ import typer
 
 from cli.flow_context import flow_context
 from cli.options import (
+    AbandonOption,
     EndToEndLimitOption,
     EndToEndOption,
+    InstancesOption,
     ItemLevelOption,
     JsonOption,
+    OnlyBaseOption,
+    OrganisationsOption,
     OverrideOption,
+    SamplesOption,
+    TemperaturesOption,
     parse_temperatures,
 )
 from cli.output import console, print_json, table
@@ -31,19 +37,17 @@ def self_improve(
         list[TrainingTarget] | None,
         typer.Option("--stage", help="Repeat for several; all with an evaluation set if unset."),
     ] = None,
-    base: Annotated[str | None, typer.Option("--base", metavar="NAME", help="Needed if there are several.")] = None,
-    temperatures: Annotated[str, typer.Option(help="Of the student, as in 0.3,0.6,0.9.")] = "0.6",
-    samples: Annotated[int, typer.Option(help="Samples per instance and temperature.", min=1)] = 2,
-    limit: Annotated[int | None, typer.Option(help="Instances per package, newest first.", min=1)] = None,
-    min_organisations: Annotated[
-        int | None, typer.Option(help="Go past the rule on organisations; the cards say so.", min=1)
-    ] = None,
+    base: OnlyBaseOption = None,
+    temperatures: TemperaturesOption = "0.6",
+    samples: SamplesOption = 2,
+    limit: InstancesOption = None,
+    min_organisations: OrganisationsOption = None,
     max_prompt_tokens: Annotated[int | None, typer.Option(help="Leave out longer prompts.", min=1)] = None,
     item_level: ItemLevelOption = False,
     override: OverrideOption = None,
     end_to_end: EndToEndOption = None,
     end_to_end_limit: EndToEndLimitOption = None,
-    abandon: Annotated[bool, typer.Option("--abandon", help="Close a round that was not finished, first.")] = False,
+    abandon: AbandonOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let the student solve commits, learn from what passed, and serve what a gate lets in.

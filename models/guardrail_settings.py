@@ -30,6 +30,18 @@ class GuardrailSettings(Frozen):
     steady_instances: int = Field(
         20, ge=1, description="instances that two campaigns of the student must share for that to be seen"
     )
+    plateau_rounds: int = Field(
+        2, ge=1, description="rounds without a promotion, or without a gain of whole runs, that may be a plateau"
+    )
+    plateau_gain: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="smallest gain that matters: a plateau needs evidence that there was none so large",
+    )
+    plateau_power: float = Field(
+        0.80, gt=0, lt=1, description="power of a gate for such a gain, below which its silence shows no plateau"
+    )
     forgetting_rise: float = Field(
         0.20, ge=0, description="most that a tuned base's loss may rise on general prompts, in nats per token"
     )

@@ -22,6 +22,7 @@ from models.intake import IntakeSettings
 from models.limits import Limits, LoopLimits
 from models.llm_settings import ModelSettings
 from models.mining import MiningRules
+from models.operation_settings import OperationSettings
 from models.serving_settings import ServingSettings
 from models.training_settings import TrainingSettings
 
@@ -92,6 +93,9 @@ class Settings(BaseSettings):
     )
     loop: LoopLimits = Field(default_factory=LoopLimits, description="limits of the main loop on one task")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")
+    operation: OperationSettings = Field(
+        default_factory=OperationSettings, description="disk, retention and upkeep of unattended operation"
+    )
     serving: ServingSettings = Field(default_factory=ServingSettings, description="the servers that `cra serve` starts")
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="how adapters are trained")
     models: ModelSettings = Field(

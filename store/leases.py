@@ -2,7 +2,9 @@
 
 A lease is on a name, until a time by the database's own clock, so that the clocks of machines do not matter. Its holder
 renews it while it lives. It falls free when its time is over, or at once when its holder was on this machine and is
-dead. A holder that outlives its lease may go on: what it stores is keyed by content or attempt, and is kept once.
+dead. One that ends later than any lease that is taken now was taken before the clock was set back (after a power cut,
+on a machine whose clock did not survive it): it is free as well, for its holder has not renewed it since. A holder that
+outlives its lease may go on: what it stores is keyed by content or attempt, and is kept once.
 """
 
 import logging
@@ -48,9 +50,10 @@ def take(connection: Connection, names: Collection[str], seconds: float = LEASE_
     if not names:
         return set()
     now, holder = database_time(connection), this_process()
+    beyond = now + timedelta(seconds=seconds + LEASE_SECONDS)
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     row = {"holder": holder, "expires_at": now + timedelta(seconds=seconds)}
-    free = or_(LEASES.c.expires_at <= now, LEASES.c.holder.in_(dead_holders(connection)))
+    free = or_(LEASES.c.expires_at <= now, LEASES.c.expires_at > beyond, LEASES.c.holder.in_(dead_holders(connection)))
     statement = (
         insert(LEASES)
         .values([{"name": name, **row} for name in sorted(names)])  # in one order: two takers cannot deadlock
@@ -83,6 +86,14 @@ def live_holders(engine: Engine, names: Collection[str]) -> dict[str, str]:
             query = select(LEASES.c.name, LEASES.c.holder).where(LEASES.c.name.in_(part), LEASES.c.expires_at > now)
             found.update(connection.execute(query).all())
     return {name: holder for name, holder in found.items() if not is_dead(holder)}
+
+
+def in_force(engine: Engine) -> list[str]:
+    """The holders of leases that have not run out and that are not known to be dead."""
+    with reading(engine) as connection:
+        now = database_time(connection)
+        query = select(LEASES.c.holder).distinct().where(LEASES.c.expires_at > now)
+        return sorted(holder for holder in connection.scalars(query) if not is_dead(holder))
 
 
 @contextmanager

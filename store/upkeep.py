@@ -10,6 +10,8 @@ from models.errors import DatabaseError
 from store.database import DatabaseKind, _explain, _postgresql_engine, _url, reading, shown, version_table
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sqlalchemy import Engine
 
 MOST_SKEW = 60.0
@@ -140,3 +142,60 @@ def copy_sqlite(source: Path, copy: Path) -> int:
     except sqlite3.Error as error:
         raise DatabaseError(f"{source} cannot be copied to {copy}: {error}") from error
     return copy.stat().st_size
+
+
+class Compaction(NamedTuple):
+    """A SQLite database after its upkeep: bytes before and after, its write-ahead log included; whether it was
+    rewritten (VACUUM), or why not."""
+
+    before: int
+    after: int
+    rewritten: bool
+    note: str = ""
+
+
+def compact_sqlite(path: Path, unused_share: float) -> Compaction:
+    """Move the write-ahead log of a SQLite database into it, and rewrite it if at least this share of its pages is
+    unused and the disk has room for a copy.
+
+    Others may use it; while one writes, it is left as it is. Raises DatabaseError if the file cannot be used.
+    """
+    import shutil
+    import sqlite3
+
+    before = sqlite_size(path)
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_CHECK_SECONDS, isolation_level=None)) as connection:
+            unused, pages = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count")
+            )
+            note, rewritten = "", False
+            if pages and unused / pages >= unused_share:
+                if shutil.disk_usage(path.parent).free < 2 * before:
+                    note = f"the disk has no room for a copy of {before} bytes"
+                else:
+                    note, rewritten = _rewritten(connection)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise DatabaseError(f"{path} cannot be compacted: {error}") from error
+        return Compaction(before, sqlite_size(path), False, "another process writes it")
+    except sqlite3.Error as error:
+        raise DatabaseError(f"{path} cannot be compacted: {error}") from error
+    return Compaction(before, sqlite_size(path), rewritten, note)
+
+
+def _rewritten(connection: "sqlite3.Connection") -> tuple[str, bool]:
+    import sqlite3
+
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        return str(error), False
+    return "", True
+
+
+def sqlite_size(path: Path) -> int:
+    """Bytes of a SQLite database with its write-ahead log; 0 if there is none."""
+    files = (path, path.with_name(f"{path.name}-wal"))
+    return sum(file.stat().st_size for file in files if file.is_file())

@@ -12,6 +12,7 @@ from flows.curate import curate
 from flows.evaluate import evaluate
 from flows.evaluate_base import evaluate_base
 from flows.ingest import ingest
+from flows.operate import operate
 from flows.prepare import prepare
 from flows.score import score
 from flows.self_improve import self_improve
@@ -115,8 +116,14 @@ from training.data.curation.card import Card, Rounds
 from training.data.scoring import Opinion
 from training.fit.recipe import Recipe
 from training.fit.result import Fit
+from training.operation.inventory import RetentionItem, RetentionKind
+from training.operation.log import EventKind, OperationEvent
+from training.operation.measuring import Measure
+from training.operation.standing import Standing
 
 VALUES: list[tuple[type[StrEnum], str]] = [
+    (EventKind, "begin retention round measure upkeep end deleted standing clock continued"),
+    (RetentionKind, "checkpoints cache environments unfinished datasets"),
     (Label, "retrieval plan code undetermined"),
     (StepTestMode, "auto on off"),
     (CandidateTier, "mentioned imports co-change lexical"),
@@ -374,6 +381,10 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (Statement, "_type subject predicateType predicate"),
     (Opinion, "score reason model prompt_tokens completion_tokens cost"),
     (Answered, "item seed text seconds"),
+    (OperationEvent, "turn kind at result"),
+    (Standing, "state rule reason"),
+    (Measure, "turn round adapters samples"),
+    (RetentionItem, "kind path bytes why"),
 ]
 
 SETTINGS = """
@@ -382,6 +393,7 @@ concurrency environment_budget_gib
 guardrails.replay_least
 guardrails.replay_most guardrails.rounds guardrails.small_base guardrails.teacher_share guardrails.pass_at_k_margin
 guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.steady_margin guardrails.steady_instances
+guardrails.plateau_rounds guardrails.plateau_gain guardrails.plateau_power
 guardrails.forgetting_rise guardrails.forgetting_agreement
 limits.wall_seconds limits.memory_bytes limits.processes limits.file_bytes limits.disk_bytes limits.output_bytes
 limits.kept_output_bytes campaign.ask_above_cost campaign.trajectories campaign.step_test_seconds
@@ -395,7 +407,8 @@ curation.preferences_per_prompt curation.both_orders curation.judging_weight
 intake.max_bytes intake.max_files intake.max_depth intake.max_path intake.max_object_bytes intake.max_objects
 intake.max_unpacked intake.package_hours
 loop.max_parts loop.max_steps
-loop.max_revisions mining.max_files mining.max_lines mining.min_words serving.python serving.package
+loop.max_revisions mining.max_files mining.max_lines mining.min_words operation.disk_budget_gib
+operation.least_free_gib operation.vacuum_share serving.python serving.package
 serving.max_loras serving.max_cpu_loras serving.window serving.dtype serving.arguments serving.environment
 serving.startup serving.restarts training.backend training.endpoint training.rank training.code_rank
 training.learning_rate training.dpo_learning_rate training.full_learning_rate training.full_masters
@@ -429,11 +442,12 @@ def test_settings_go_by_the_names_that_configurations_use(tmp_path: Path, monkey
 
 def test_flows_go_by_the_names_that_deployments_use() -> None:
     flows = (
-        campaign, curate, evaluate, evaluate_base, ingest, prepare, score, self_improve, solve, supplement, train, tune,
-        validate,
+        campaign, curate, evaluate, evaluate_base, ingest, operate, prepare, score, self_improve, solve, supplement,
+        train, tune, validate,
     )  # fmt: skip
     names = (
-        "campaign curate evaluate evaluate-base ingest prepare score self-improve solve supplement train tune validate"
+        "campaign curate evaluate evaluate-base ingest operate prepare score self-improve solve supplement train tune "
+        "validate"
     )
     assert [each.name for each in flows] == names.split()
 

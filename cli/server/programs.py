@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from cli.local_engine import RECORDER_BATCHES
+from cli.local_engine import RECORDER_BATCHES, RETENTION
 from cli.server.connection import (
     POOL,
     Connection,
@@ -43,6 +43,7 @@ def server_variables(settings: Settings, connection: Connection) -> dict[str, st
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         **RECORDER_BATCHES,
         **TELEMETRY,
+        **RETENTION,
     }
 
 

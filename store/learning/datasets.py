@@ -125,6 +125,19 @@ def trained_before(raw: Engine, dataset: str, target: TrainingTarget, base: str)
         return list(connection.scalars(query))
 
 
+def datasets_of_trainings(raw: Engine) -> set[str]:
+    """Datasets and mixtures that a training, finished or begun, refers to."""
+    with reading(raw) as connection:
+        return set(connection.scalars(select(_PLANS.c.dataset_id).distinct()))
+
+
+def mixed_datasets(raw: Engine) -> set[str]:
+    """Datasets that a mixture was made of."""
+    with reading(raw) as connection:
+        rows = connection.scalars(select(_DATASETS.c.config).where(_DATASETS.c.stage == MIXTURE)).all()
+    return {dataset for config in rows for dataset in config.get("datasets", ())}
+
+
 def trained_repositories(raw: Engine) -> dict[str, str]:
     """Repositories that trainings used, each with the id of such a dataset.
 

@@ -1,6 +1,7 @@
 """Steps of self-improvement rounds: one row per finished step, never changed."""
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select
 
@@ -44,3 +45,29 @@ def steps_named(raw: "Engine", step: str) -> list[StepRecord]:
     query = select(_STEPS.c.result).where(_STEPS.c.step == step).order_by(_STEPS.c.round)
     with reading(raw) as connection:
         return list(connection.scalars(query))
+
+
+class FinishedStep(NamedTuple):
+    """A finished step of a round; `target` is empty for a step without one."""
+
+    round: int
+    step: str
+    target: str
+    result: StepRecord
+    at: datetime
+
+
+def all_steps(raw: "Engine") -> list[FinishedStep]:
+    """The finished steps of all rounds, in the order of the rounds."""
+    columns = (_STEPS.c.round, _STEPS.c.step, _STEPS.c.target, _STEPS.c.result, _STEPS.c.created_at)
+    with reading(raw) as connection:
+        return [FinishedStep(*row) for row in connection.execute(select(*columns).order_by(*columns[:3]))]
+
+
+def newest_step_time(raw: "Engine") -> datetime | None:
+    """The latest time of any finished step, None if there is none."""
+    with reading(raw) as connection:
+        found: datetime | None = connection.scalar(
+            select(_STEPS.c.created_at).order_by(_STEPS.c.created_at.desc()).limit(1)
+        )
+        return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, select
@@ -11,7 +12,7 @@ from models.errors import UsageError
 from models.manifest import Instance, Manifest
 from models.outcomes import OracleKind, OutcomeKind
 from models.training import PairSource, Provenance
-from store.database import chunks
+from store.database import chunks, reading
 from store.runs.attempts import AttemptKey
 from store.tables import (
     AttributionRow,
@@ -25,6 +26,9 @@ from store.tables import (
     table_of,
 )
 from store.texts import read_texts
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 UNKNOWN = "unknown"
 _TRAJECTORIES, _OUTCOMES, _INSTANCES = table_of(TaskRun), table_of(OutcomeRow), table_of(InstanceRow)
@@ -200,3 +204,18 @@ def owner_of(source: str) -> str:
         path = rest.partition(":")[2] if rest and "/" not in user else ""
     owner, _, name = path.strip("/").rpartition("/")
     return owner.partition("/")[0].lower() if owner and name else UNKNOWN
+
+
+class RepositoryKind(NamedTuple):
+    """What a repository is said to be; `unknown` where its package does not say."""
+
+    organisation: str
+    domain: str
+
+
+def repository_kinds(raw: "Engine") -> dict[str, RepositoryKind]:
+    """The kind of each repository, by its newest package."""
+    with reading(raw) as connection:
+        rows = connection.execute(select(_PACKAGES.c.id, _PACKAGES.c.name).order_by(_PACKAGES.c.created_at)).all()
+        kinds = _packages(connection, [row.id for row in rows])
+    return {row.name: RepositoryKind(*kinds[row.id][:2]) for row in rows}

@@ -20,7 +20,7 @@ LISTED: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "pref
 def test_all_flows_that_people_start_are_listed() -> None:
     assert {each["name"] for each in LISTED} == {
         "prepare", "campaign", "teacher-campaign", "student-campaign", "self-improve", "validate", "score", "curate",
-        "train", "evaluate", "campaign-shard", "ingest",
+        "train", "evaluate", "campaign-shard", "ingest", "operate",
     }  # fmt: skip
 
 

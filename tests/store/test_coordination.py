@@ -17,7 +17,7 @@ from sqlalchemy import insert, text
 from host.processes import is_dead, this_process
 from models.outcomes import OutcomeKind
 from models.protocols import Answer, Stage
-from store.leases import LEASES, database_time, live_holders, renew, take
+from store.leases import LEASES, database_time, in_force, live_holders, renew, take
 from store.rows import writing
 from store.runs import RawStore, open_raw_store
 from tests.support.store_material import make_manifest
@@ -239,3 +239,18 @@ def test_processes_are_told_apart() -> None:
     os.kill(child.pid or 0, signal.SIGKILL)
     child.join()
     assert is_dead(identity)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 600.0])
+def test_a_lease_from_before_the_clock_was_set_back_is_free(database_target: str, seconds: float) -> None:
+    store = open_raw_store(database_target)
+    other = "elsewhere/boot.1/7/1"
+    with writing(store.engine) as connection:
+        now = database_time(connection)
+        held = {"renewed": timedelta(seconds=50), "a year ahead": timedelta(days=365)}
+        connection.execute(
+            insert(LEASES), [{"name": name, "holder": other, "expires_at": now + at} for name, at in held.items()]
+        )
+    with writing(store.engine) as connection:
+        assert take(connection, list(held), seconds) == {"a year ahead"}
+    assert in_force(store.engine) == sorted([other, this_process()])

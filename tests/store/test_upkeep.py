@@ -10,7 +10,16 @@ from models.errors import DatabaseError
 from store import upkeep
 from store.database import HEADS, open_database
 from store.trigrams import without_trigrams
-from store.upkeep import asynchronous, copy_sqlite, database_facts, database_on, password_apart, sqlite_file
+from store.upkeep import (
+    asynchronous,
+    compact_sqlite,
+    copy_sqlite,
+    database_facts,
+    database_on,
+    password_apart,
+    sqlite_file,
+    sqlite_size,
+)
 
 
 def test_facts_of_a_new_database_leave_it_as_it_was_and_then_give_its_schema(database_target: str) -> None:
@@ -85,3 +94,49 @@ def test_urls_for_the_engine_and_for_programs() -> None:
 def test_only_what_makes_or_drops_trigram_indexes_is_left_out(statement: str, left_out: bool) -> None:
     assert (without_trigrams(statement) == "SELECT 1") is left_out
     assert left_out or without_trigrams(statement) == statement
+
+
+def filled(path: Path, rows: int) -> None:
+    """A database in WAL mode with rows of 1 KB."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE t (x BLOB)")
+        connection.executemany("INSERT INTO t VALUES (?)", [(b"x" * 1000,)] * rows)
+    connection.close()
+
+
+def test_a_database_is_rewritten_where_enough_of_it_is_unused(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite"
+    filled(path, 1000)
+    full = compact_sqlite(path, 0.25)
+    assert (full.rewritten, full.note) == (False, "")
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM t WHERE rowid > 100")
+    connection.close()
+    done = compact_sqlite(path, 0.25)
+    assert done.rewritten and done.after < 300_000 < done.before
+    assert sqlite_size(path) == done.after
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (100,)
+
+
+def test_a_database_that_another_process_writes_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "db.sqlite"
+    filled(path, 500)
+    monkeypatch.setattr(upkeep, "_CHECK_SECONDS", 0.1)
+    with sqlite3.connect(path) as writer:
+        writer.execute("DELETE FROM t")
+        writer.commit()
+        writer.execute("BEGIN IMMEDIATE")
+        done = compact_sqlite(path, 0.25)
+        assert not done.rewritten and done.note
+        writer.execute("ROLLBACK")
+    writer.close()
+    assert compact_sqlite(path, 0.25).rewritten
+
+
+def test_what_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite"
+    path.write_bytes(b"something else" * 100)
+    with pytest.raises(DatabaseError, match=str(path)):
+        compact_sqlite(path, 0.25)

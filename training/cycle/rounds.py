@@ -92,6 +92,12 @@ def past_rounds(engine: "Engine") -> list[tuple[str, ...]]:
     return [RoundRequest.model_validate(result).repositories for result in steps_named(engine, BEGIN)]
 
 
+def open_request(engine: "Engine") -> tuple[int, RoundRequest] | None:
+    """The number and the request of the open round, None if there is none."""
+    number, request = _last(engine)
+    return None if request is None else (number, request)
+
+
 def _last(engine: "Engine") -> tuple[int, RoundRequest | None]:
     """The number of the last round, 0 if there was none, and its request if it is open."""
     number, steps = last_round(engine)

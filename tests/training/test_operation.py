@@ -1,0 +1,208 @@
+"""Unattended operation with a scripted student over real databases, gates and registry."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+pytest.importorskip("torch")
+
+from cli.main import app
+from evals.sets import build_set, freeze
+from models.training import TrainingTarget
+from runtime.environments.store import disk_usage
+from tests.support.operation_material import HELD, Script, Simulation, run_script
+from tests.support.tiny import make_tiny_base
+from training.bases.bases import list_bases
+from training.cycle.past_rounds import read_rounds
+from training.cycle.rounds import BEGIN, Round, RoundRequest, abandon
+from training.data.datasets import dataset_dir
+from training.operation.history import read_history
+from training.operation.inventory import RetentionKind
+from training.operation.lineage import check_lineage, needed_datasets
+from training.operation.log import EventKind
+from training.operation.orders import OperateReport
+from training.operation.retention import GIB, apply_retention, disk_state, plan_retention
+from training.operation.standing import State
+
+pytestmark = pytest.mark.slow
+
+TURNS = 9
+NO_LIMIT: dict[str, Any] = {"operation": {"least_free_gib": 0.0}}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def operated(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Simulation, list[OperateReport]]:
+    """A student that improves, comes to a plateau, and loses its diversity with its eighth adapter."""
+    simulation = Simulation(tmp_path_factory.mktemp("operation"), Script(collapse=8))
+    simulation.prepare(base)
+    limits = {"operation": {"disk_budget_gib": 0.03, "least_free_gib": 0.0}}
+    return simulation, list(run_script(simulation, TURNS, **limits))
+
+
+def test_it_stops_where_it_should(operated: tuple[Simulation, list[OperateReport]]) -> None:
+    _, reports = operated
+    turns = [report for report in reports if report.turns]
+    assert [report.turns for report in turns] == [(number,) for number in range(1, TURNS + 1)]
+    verdicts = [report.lines[0].verdict for report in turns]
+    assert verdicts[:2] == ["promote", "promote"]
+    led = [(report.standing.state, report.standing.rule) for report in turns]
+    assert led[1] == (State.WAITING, "fresh-repositories")
+    assert (State.DONE, "plateau") in led
+    collapsed = next(report for report in turns if report.lines[0].adapter == "scope-v8")
+    assert collapsed.lines[0].verdict == "promote", "its frozen answers are better than ever"
+    assert (collapsed.standing.state, collapsed.standing.rule) == (State.STOPPED, "diversity")
+
+
+def test_retention_keeps_within_the_disk_and_says_what_it_deleted(
+    operated: tuple[Simulation, list[OperateReport]],
+) -> None:
+    simulation, _ = operated
+    events = simulation.log.events()
+    deleted = [event.result for event in events if event.kind is EventKind.DELETED]
+    assert {each["kind"] for each in deleted} >= {"checkpoints"}
+    assert not any(Path(each["path"]).exists() for each in deleted if each["kind"] == "checkpoints")
+    used = [event.result["disk"]["used"] for event in events if event.kind is EventKind.UPKEEP]
+    assert max(used) < 0.03 * GIB + 5_000_000, "the budget, and what a turn adds"
+    assert check_lineage(simulation.context()) == []
+
+
+def test_the_history_and_the_page(
+    operated: tuple[Simulation, list[OperateReport]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation, _ = operated
+    context = simulation.context(**NO_LIMIT)
+    history = read_history(context, simulation.packages, simulation.order(), simulation.log)
+    assert len(history.turns) == len(history.rounds) == TURNS
+    assert {(rate.turn, rate.group) for rate in history.rates} == {
+        (turn, group) for turn in range(1, TURNS + 1) for group in ("reserved", "out of distribution")
+    }
+    scope = next(each for each in history.serving if each.target is TrainingTarget.SCOPE)
+    assert scope.adapter == context.registry.active(TrainingTarget.SCOPE).name  # type: ignore[union-attr]
+    assert scope.decision is not None
+    assert history.forecast.bytes_per_turn is not None
+    monkeypatch.setenv("CRA_DATA_DIR", str(simulation.data))
+    monkeypatch.setenv("CRA_CACHE_DIR", str(simulation.data / "cache"))
+    page = tmp_path / "page.html"
+    shown = CliRunner().invoke(app, ["operate", "--page", str(page), "--json"])
+    assert shown.exit_code == 0, shown.output
+    text = page.read_text()
+    assert text.count("<svg") == 3 and "<script" not in text
+    assert "repo-03" in text and "out of distribution" in text
+    plan = CliRunner().invoke(app, ["operate", "--plan-retention", "--json"])
+    assert plan.exit_code == 0, plan.output
+    assert json.loads(plan.stdout)["disk"]["used"] > 0
+
+
+def test_what_was_stopped_goes_on_after_a_reason(operated: tuple[Simulation, list[OperateReport]]) -> None:
+    simulation, reports = operated
+    stopped = next(place for place, report in enumerate(reports) if report.standing.state is State.STOPPED)
+    assert reports[stopped + 1].turns, "a person's reason was given then"
+    noted = [event for event in simulation.log.events() if event.kind is EventKind.CONTINUED]
+    assert noted[0].result["why"]
+
+
+def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
+    """Something superfluous of a kind; its folder."""
+    context = simulation.context(**NO_LIMIT)
+    if kind is RetentionKind.CHECKPOINTS:
+        place = context.registry.list()[number].plan_id
+        folder = simulation.data / "trainings" / place / "checkpoints"
+    elif kind is RetentionKind.UNFINISHED:
+        folder = simulation.data / "trainings" / f"stopped-{number}" / "checkpoints"
+    elif kind is RetentionKind.CACHE:
+        folder = simulation.data / "cache" / f"made-{number}"
+    elif kind is RetentionKind.ENVIRONMENTS:
+        folder = simulation.data / "cache" / "environments" / "environments" / (f"{number:x}" * 8)
+    else:
+        folder = simulation.data / "datasets" / f"scope-{number:012d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind is RetentionKind.DATASETS:
+        (folder / "card.json").write_text(json.dumps({"id": f"{number:064d}"}))
+    (folder / "content").write_bytes(b"\0" * 300_000)
+    return folder
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(RetentionKind), st.integers(1, 4)), max_size=6, unique=True),
+    st.integers(-1_500_000, 1_500_000),
+)
+@settings(max_examples=30, deadline=None)
+def test_whatever_must_go_every_adapter_and_its_lineage_stay(
+    operated: tuple[Simulation, list[OperateReport]], superfluous: list[tuple[RetentionKind, int]], room: int
+) -> None:
+    simulation, _ = operated
+    folders = [junk(simulation, kind, number) for kind, number in superfluous]
+    used = disk_state(simulation.context(**NO_LIMIT).settings).used
+    budget = max(1, used - sum(map(disk_usage, folders)) + room)
+    context = simulation.context(operation={"least_free_gib": 0.0, "disk_budget_gib": budget / GIB})
+    before = {path for name in ("adapters", "keys", "bases") for path in (simulation.data / name).rglob("*")}
+    plan = plan_retention(context, idle=True)
+    gone = apply_retention(plan, context.settings, lambda item: None)
+    assert check_lineage(context) == []
+    assert before == {path for name in ("adapters", "keys", "bases") for path in (simulation.data / name).rglob("*")}
+    for version in context.registry.list():
+        assert version.dataset_id in needed_datasets(context)
+        assert dataset_dir(simulation.data, version.target, version.dataset_id).is_dir()
+    assert len(list_bases(context.curated)) == 1
+    if plan.short:
+        assert {item.kind for item in gone} <= {RetentionKind.CHECKPOINTS}, "nothing is deleted in vain"
+    else:
+        assert disk_state(context.settings).used <= max(budget, used - plan.freed)
+
+
+def test_what_an_open_round_uses_stays(operated: tuple[Simulation, list[OperateReport]]) -> None:
+    simulation, _ = operated
+    folder = junk(simulation, RetentionKind.DATASETS, 77)
+    context = simulation.context(operation={"least_free_gib": 0.0, "disk_budget_gib": 1 / GIB})
+    assert folder in {item.path for item in plan_retention(context, idle=True).staying}
+    assert plan_retention(context, idle=False).going == ()
+    number = max(event.result["number"] for event in simulation.log.events() if event.kind is EventKind.ROUND) + 1
+    request = RoundRequest(packages=(), repositories=("x",), targets=(), base="tiny", settings={})
+    Round(context.raw_engine, number, request).finish(BEGIN, None, request.model_dump(mode="json"))
+    assert folder not in {item.path for item in plan_retention(context, idle=True).staying}
+    abandon(context.raw_engine)
+
+
+def test_only_targets_whose_turn_has_come_are_trained(base: Path, tmp_path: Path) -> None:
+    simulation = Simulation(tmp_path)
+    simulation.prepare(base)
+    context = simulation.context(**NO_LIMIT)
+    freeze(context.curated, context.raw_engine, build_set(context.raw_engine, TrainingTarget.PRECISION, list(HELD)))
+    [_] = run_script(simulation, 1, **NO_LIMIT)
+    [first] = read_rounds(context.raw_engine)
+    assert first.targets == (TrainingTarget.SCOPE,), "precision waits for code, scope and a tuned base"
+
+
+def test_without_room_it_stops_and_deletes_nothing_that_is_needed(base: Path, tmp_path: Path) -> None:
+    simulation = Simulation(tmp_path)
+    simulation.prepare(base)
+    limits = {"operation": {"disk_budget_gib": 0.0001, "least_free_gib": 0.0}}
+    [report] = run_script(simulation, 1, **limits)
+    assert (report.standing.state, report.standing.rule, report.lines) == (State.STOPPED, "disk", ())
+    assert not any(event.kind is EventKind.ROUND for event in simulation.log.events())
+
+
+def test_killed_at_any_moment_it_comes_to_the_same_end(base: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.operation_kills", str(tmp_path), str(base), "3", "10", "1"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["kills"] == 10 and found["calm"]["lineage"] == []
+    assert len(found["calm"]["rounds"]) == 3
+    for each in found["disturbed"]:
+        assert each == found["calm"]

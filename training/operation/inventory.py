@@ -1,0 +1,119 @@
+"""What may be deleted on this machine, and what it would free. Everything else stays.
+
+Never deleted: adapters, bases, keys, evaluation sets, both databases, repo packages, collections, mixtures, and the
+datasets that lineage needs. In order of what it costs to have it again:
+
+    checkpoints    of trainings that ended, which need them no more: always deleted
+    cache          results of the engine, converted weights, indexes, clones: made again when they are wanted
+    environments   built environments, the one that was not used for longest first: built again from wheels
+    unfinished     checkpoints of trainings that were stopped while no round is open: such a training begins again
+    datasets       that no training, adapter, base or mixture refers to, and that are not the newest of their target
+"""
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from models.plans import Frozen
+from runtime.environments.store import disk_usage
+from training.cycle.context import TrainingContext
+from training.cycle.control import CONTROLS
+from training.data.curation.card import MACHINE
+from training.operation.lineage import needed_datasets, round_is_open
+
+ENVIRONMENTS_FOLDER = "environments"
+_CHEAPEST_FIRST = ("scratch", "engine", "ollama", "gguf", "index")
+"""Folders of the cache by what it costs to have them again; others come after them, in the order of names."""
+_IN_USE = ("slots", ENVIRONMENTS_FOLDER)
+"""Folders of the cache that are not deleted as a whole: locks, and environments, which have locks of their own."""
+_FINISHED = "fit.json"
+
+
+class RetentionKind(StrEnum):
+    """Kinds of what may be deleted, in the order in which they go."""
+
+    CHECKPOINTS = "checkpoints"
+    CACHE = "cache"
+    ENVIRONMENTS = "environments"
+    UNFINISHED = "unfinished"
+    DATASETS = "datasets"
+
+
+class RetentionItem(Frozen):
+    """Something that may be deleted, the bytes that it takes, and why it is superfluous."""
+
+    kind: RetentionKind
+    path: Path
+    bytes: int
+    why: str
+
+
+def find_superfluous(context: TrainingContext, idle: bool) -> list[RetentionItem]:
+    """All that may be deleted, in the order in which it goes. Unless the machine is `idle` (nothing but this process
+    works here), only what nothing can be using. Raises RegistryError for an adapter without its statement."""
+    found = _checkpoints(context, finished=True)
+    if idle:
+        found += [*_cache(context), *_environments(context)]
+        if not round_is_open(context):  # whose own data may not be on record yet
+            found += [*_checkpoints(context, finished=False), *_datasets(context)]
+    return found
+
+
+def _checkpoints(context: TrainingContext, *, finished: bool) -> list[RetentionItem]:
+    """Checkpoints of trainings that are finished (a kill left them), or of those that are not."""
+    kind, why = (
+        (RetentionKind.CHECKPOINTS, "the training ended")
+        if finished
+        else (RetentionKind.UNFINISHED, "the training was stopped, and no round is open")
+    )
+    return [
+        _item(kind, folder / name, why)
+        for place in ("trainings", CONTROLS)
+        for folder in sorted((context.settings.data_dir / place).glob("*"))
+        if (folder / _FINISHED).is_file() == finished
+        for name in ("checkpoints", "best")
+        if (folder / name).is_dir()
+    ]
+
+
+def _cache(context: TrainingContext) -> Iterator[RetentionItem]:
+    cache = context.settings.cache_dir
+    folders = [path for path in sorted(cache.glob("*")) if path.is_dir() and not path.is_symlink()]
+    kept = [path for path in folders if path.name not in _IN_USE and not path.name.startswith(".")]
+    data = context.settings.data_dir.resolve()
+    ranks = {name: place for place, name in enumerate(_CHEAPEST_FIRST)}
+    for path in sorted(kept, key=lambda each: (ranks.get(each.name, len(ranks)), each.name)):
+        if not data.is_relative_to(path.resolve()):
+            yield _item(RetentionKind.CACHE, path, "made again when it is wanted")
+
+
+def _environments(context: TrainingContext) -> Iterator[RetentionItem]:
+    folder = context.settings.cache_dir / ENVIRONMENTS_FOLDER / ENVIRONMENTS_FOLDER
+    for path in sorted(folder.glob("*"), key=_last_use):
+        yield _item(RetentionKind.ENVIRONMENTS, path, "built again from the wheels of its package")
+
+
+def _last_use(environment: Path) -> tuple[int, str]:
+    marker = environment / "complete"
+    return (marker if marker.exists() else environment).stat().st_mtime_ns, environment.name
+
+
+def _datasets(context: TrainingContext) -> Iterator[RetentionItem]:
+    needed = needed_datasets(context)
+    for folder in sorted((context.settings.data_dir / "datasets").glob("*")):
+        dataset = _dataset_id(folder)
+        if dataset and dataset not in needed:
+            yield _item(RetentionKind.DATASETS, folder, "no training used it, and a newer one took its place")
+
+
+def _dataset_id(folder: Path) -> str:
+    """The id on a dataset's card; empty for a folder that holds none that can be read, which is left alone."""
+    try:
+        return str(json.loads((folder / MACHINE).read_text())["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _item(kind: RetentionKind, path: Path, why: str) -> RetentionItem:
+    return RetentionItem(kind=kind, path=path, bytes=disk_usage(path), why=why)
