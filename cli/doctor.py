@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import typer
 from rich.text import Text
@@ -16,21 +15,11 @@ from cli.status import LEAST_FREE
 from host.process import run
 from host.settings import load_settings
 from models.errors import CleanRoomError
-from models.plans import Frozen
+from models.rehearsal import Finding, Verdict
 from models.settings import Settings
 from store.upkeep import MOST_SKEW
 
-Verdict = Literal["ok", "warning", "failed"]
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "red"}
-
-
-class Finding(Frozen):
-    """What was found of one thing, and what to do about it if it is not ok."""
-
-    what: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -39,12 +28,7 @@ def doctor(as_json: JsonOption = False) -> None:
     Each configured model is asked one short question, at the price of a few tokens. Exits with 1 if a check failed;
     a warning is no failure.
     """
-    settings = load_settings()
-    findings: list[Finding] = []
-    for what, check in _CHECKS.items():
-        if errors.is_terminal:
-            errors.print(f"checking {what}", style="dim")
-        findings += _findings(what, check, settings)
+    findings = examine(load_settings())
     if as_json:
         print_json([finding.model_dump(mode="json") for finding in findings])
     else:
@@ -55,6 +39,16 @@ def doctor(as_json: JsonOption = False) -> None:
         table("Doctor", ["checked", "verdict", "found", "remedy"], rows)
     if any(finding.verdict == "failed" for finding in findings):
         raise typer.Exit(1)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """What every check finds on this machine, shown as it goes on."""
+    findings: list[Finding] = []
+    for what, check in _CHECKS.items():
+        if errors.is_terminal:
+            errors.print(f"checking {what}", style="dim")
+        findings += _findings(what, check, settings)
+    return findings
 
 
 def _findings(what: str, check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> list[Finding]:

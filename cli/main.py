@@ -66,6 +66,9 @@ COMMANDS = {
     "status": (
         "Show server, programs, workers, runs, databases, last campaigns and disks, and what is wrong with them."
     ),
+    "rehearse": (
+        'Run the complete loop once on the repo packages here, and say "operational" or the first thing that is not.'
+    ),
     "doctor": (
         "Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, databases, server, disk, clock."
     ),
