@@ -51,6 +51,7 @@ COMMANDS = {
     "evaluate": "Have two subjects answer the newest frozen set of a stage, and say what a gate makes of it.",
     "probe": "What a model attends to, by questions with known answers.",
     "study": "Experiments on real repositories, resumable, each with a page of tables and plots.",
+    "distill": "The teacher's examples before it ends: what the corpus lacks, and what filling it takes.",
     "outsource": "Train on another machine: pack a folder, verify it, accept what comes back.",
     "export-adapter": (
         "Write an adapter for other programs, and refuse an export that answers otherwise than what was trained."

@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from models.campaign_settings import CampaignSettings
 from models.curation_settings import CurationSettings
+from models.distillation_settings import DistillationSettings
 from models.guardrail_settings import GuardrailSettings
 from models.limits import Limits, LoopLimits
 from models.llm_settings import ModelSettings
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
     )
     curation: CurationSettings = Field(
         default_factory=CurationSettings, description="which answers are trained on, and how datasets are mixed"
+    )
+    distillation: DistillationSettings = Field(
+        default_factory=DistillationSettings, description="examples that each stage wants before the teacher ends"
     )
     loop: LoopLimits = Field(default_factory=LoopLimits, description="limits of the main loop on one task")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")

@@ -1,7 +1,7 @@
 """The steps of a rehearsal that read what the installation has: bases, active adapters, repo packages."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evals.sets import copy_of_reserved, reserved_repositories
 from harness.packages.contents import package_content
@@ -9,13 +9,16 @@ from harness.packages.package import package_findings, read_package
 from models.errors import GuardrailError, NotOperational, UsageError
 from models.rehearsal import RehearsalOrder, Verdict
 from store.active_adapters import read_aliases
-from store.database import Engine, open_database
+from store.database import open_database
 from training.adapters.registry.succession import in_use
 from training.bases.bases import Base, add_base, find_base, list_bases
 from training.cycle import guardrails
 from training.cycle.context import TrainingContext
 from training.cycle.rehearsal.workspace import TARGET, Workspace
 from training.fit.backends import choose_backend
+
+if TYPE_CHECKING:
+    from store.database import Engine
 
 EMBEDDED_BASE = "rehearsal-embedded"
 """Name of the base that a rehearsal converts from the embedded model where none is registered."""
@@ -30,7 +33,7 @@ class Outcome(NamedTuple):
     remedy: str = ""
 
 
-def serving(curated: Engine) -> dict[str, str]:
+def serving(curated: "Engine") -> dict[str, str]:
     """The served name of the active adapter of each target."""
     return {alias.target.value: alias.served for alias in read_aliases(curated)}
 

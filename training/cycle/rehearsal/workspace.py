@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from host.code_version import code_version
 from host.private import private_directory
@@ -19,9 +20,11 @@ from models.llm_settings import EMBEDDED
 from models.rehearsal import RehearsalOrder, StepEvidence
 from models.settings import Settings
 from models.targets import TrainingTarget
-from store.database import Engine
 from store.learning.curated_copy import copy_curated
 from training.fit.backends import choose_backend
+
+if TYPE_CHECKING:
+    from store.database import Engine
 
 STATE, ORDER, LEDGER, CLOSED = "state", "order.json", "steps.jsonl", "closed"
 TARGET = TrainingTarget.SCOPE
@@ -37,7 +40,7 @@ class Workspace:
         self.out = out
         self.state = out / STATE
 
-    def open(self, order: RehearsalOrder, curated: Engine) -> list[StepEvidence]:
+    def open(self, order: RehearsalOrder, curated: "Engine") -> list[StepEvidence]:
         """Go on with an unfinished rehearsal of the same order and code, whose finished steps are returned; else begin
         anew. Raises UsageError if the folder holds anything else."""
         text = json.dumps({"order": order.model_dump(mode="json"), "code": code_version()}, sort_keys=True)
