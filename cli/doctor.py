@@ -51,6 +51,11 @@ def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
+def sandbox_findings(settings: Settings) -> list[Finding]:
+    """What the check of the sandbox alone finds."""
+    return _findings("sandbox", _sandbox, settings)
+
+
 def _findings(what: str, check: Callable[[Settings], Iterator[Finding]], settings: Settings) -> list[Finding]:
     """What a check finds; an error of ours is a failed check, whose message holds the remedy."""
     try:

@@ -22,7 +22,7 @@ from harness.packages.package import write_atomically
 from host.code_version import code_version
 from host.private import make_directory
 from host.settings import load_settings
-from models.errors import InfrastructureError
+from models.errors import InfrastructureError, UsageError
 from models.rehearsal import Finding, RehearsalOrder, RehearsalReport, StepEvidence, report_of
 from models.settings import Settings
 
@@ -61,11 +61,11 @@ def rehearse(
             stack.enter_context(server_client_settings(settings))
             settings = load_settings()
         report = _rehearse(settings, folder, server, packages, base, limit, items, steps)
-    _write(folder, report)
     if as_json:
         print_json(_shown(report, folder))
     else:
         _print(report, folder)
+    _write(folder, report)  # last: a full disk is a finding too
     if not report.operational:
         raise typer.Exit(1)
 
@@ -84,9 +84,15 @@ def _rehearse(
     machine = machine_evidence(examine(settings), time.monotonic() - started)
     if machine.verdict == "failed":
         return report_of((machine,), code_version(), folder / "state")
+    try:
+        there = tuple(path.resolve() for path in packages or corpus_packages([], settings))
+    except UsageError as error:
+        from training.cycle.rehearsal import failed_step
+
+        return report_of((machine, failed_step("packages", str(error))), code_version(), folder / "state")
     order = RehearsalOrder(
         out=folder,
-        packages=tuple(path.resolve() for path in packages or corpus_packages([], settings)),
+        packages=there,
         base=base,
         limit=limit,
         items=items,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from host.code_version import code_version
 from host.locks import process_lock
 from host.settings import load_settings
-from models.errors import CleanRoomError, NotOperational, UsageError
+from models.errors import CleanRoomError, InfrastructureError, NotOperational, UsageError
 from models.rehearsal import RehearsalOrder, RehearsalReport, StepEvidence, report_of
 from store.runs import CampaignReport
 from training.cycle.context import TrainingContext
@@ -63,7 +63,10 @@ def rehearse(order: RehearsalOrder, machine: StepEvidence, parts: RehearsalParts
     with process_lock(order.out / "rehearsal.lock", busy):
         workspace = Workspace(order.out)
         real = parts.open_context()
-        done = workspace.open(order, real.curated)
+        try:
+            done = workspace.open(order, real.curated)
+        except InfrastructureError as error:
+            return report_of((machine, failed_step("folder", str(error))), code_version(), workspace.state)
         run = _Rehearsal(order, parts, workspace, [machine, *done])
         run.all_steps(real)
         workspace.close()
@@ -117,12 +120,20 @@ class _Rehearsal:
         known = next((each for each in self.steps if each.step == name), None)
         if known is None:
             known = self.parts.around(name, lambda: self._evidence(name, do))
-            self.steps.append(known)
             if known.verdict != "failed":
-                self.workspace.record(known)
+                known = self._recorded(known)
+            self.steps.append(known)
         if known.verdict == "failed":
             raise _Failed
         return known
+
+    def _recorded(self, evidence: StepEvidence) -> StepEvidence:
+        """Record a finished step; one that cannot be recorded is not operational."""
+        try:
+            self.workspace.record(evidence)
+        except OSError as error:
+            return failed_step(evidence.step, _disk_fault(error, self.workspace))
+        return evidence
 
     def _evidence(self, name: str, do: Step) -> StepEvidence:
         started, size = time.monotonic(), self.workspace.size()
@@ -131,7 +142,7 @@ class _Rehearsal:
         except CleanRoomError as error:
             outcome = _fault(str(error))
         except OSError as error:
-            outcome = _fault(f"{error.filename or self.workspace.state}: {error.strerror}; free disk space, or see why")
+            outcome = _fault(_disk_fault(error, self.workspace))
         return StepEvidence(
             step=name,
             verdict=outcome.verdict,
@@ -141,6 +152,16 @@ class _Rehearsal:
             seconds=round(time.monotonic() - started, 2),
             size=self.workspace.size() - size,
         )
+
+
+def failed_step(step: str, message: str) -> StepEvidence:
+    """The evidence of a step that failed with a message, whose part after the semicolon is the remedy."""
+    fault = _fault(message)
+    return StepEvidence(step=step, verdict=fault.verdict, found=fault.found, remedy=fault.remedy)
+
+
+def _disk_fault(error: OSError, workspace: Workspace) -> str:
+    return f"{error.filename or workspace.state}: {error.strerror}; free some space there, and start again"
 
 
 def _fault(message: str) -> Outcome:
