@@ -103,13 +103,7 @@ def test_the_whole_loop_is_rehearsed_and_killed_and_nothing_of_it_is_left_in_the
 
 def _check_evidence(figures: dict[str, dict[str, Any]], sample: RepoPackage) -> None:
     valid = sum(each.valid for each in sample.manifest.instances)
-    gold = figures["gold"]
-    assert (gold["instances"], gold["gold_passed"], gold["null_passed"], gold["null_failed"]) == (
-        valid,
-        valid,
-        0,
-        valid,
-    )
+    assert figures["gold"] == {"instances": valid, "gold_passed": valid, "null_passed": 0, "null_failed": valid}
     assert figures["evaluation set"]["items"] == 2
     assert figures["student"]["passed"] + figures["student"]["failed"] == 1
     assert figures["dataset"]["repositories"].keys() == {sample.manifest.name}
@@ -121,7 +115,7 @@ def _check_evidence(figures: dict[str, dict[str, Any]], sample: RepoPackage) -> 
     assert alias["before"] == alias["after"] == {}
     assert alias["actions"] == [figures["gate"]["verdict"], "promote", "rollback"]
     assert figures["installation"]["after"] == {}
-    assert figures["server"]["tasks"] > 10 and figures["server"]["listed"] > 10
+    assert figures["server"]["run"] and figures["server"]["listed"] > 10
 
 
 def test_gold_that_fails_here_is_named_with_its_instance(
@@ -150,7 +144,7 @@ def test_a_reserved_repository_is_not_learned_from_under_its_own_name_or_another
     sample: RepoPackage, world: World, configured: Configure, tmp_path: Path
 ) -> None:
     configured("http://127.0.0.1:9/v1")
-    world.raw.register_contents({"original": package_content(sample)})
+    world.raw.register_contents([("original", package_content(sample))])
     reserve(world.curated, world.raw.engine, ["original"], "to be measured on")
     evidence = found_missing(rehearsed(order(sample.directory, tmp_path)), "packages")
     assert "copy of 'original'" in evidence.found[0]

@@ -182,7 +182,7 @@ def _unchanged(real: TrainingContext, base: StepEvidence) -> Outcome:
 
 def _server(facts: ServerFacts, wanted: bool) -> Outcome:
     """The engine's server, on which the rehearsal ran. Raises NotOperational if its deployments are not there."""
-    ran = f"{facts.url}, version {facts.version}: this flow ran there, with {facts.tasks} task runs"
+    ran = f"{facts.url}, version {facts.version}: this flow ran there, {facts.tasks} of its task runs are recorded"
     figures = facts._asdict()
     if not wanted:
         found = (ran, f"it is this command's own, so that none of {facts.listed} deployments is there")

@@ -17,6 +17,7 @@ from host.code_version import code_version
 from host.private import private_directory
 from models.errors import InfrastructureError, UsageError
 from models.llm_settings import EMBEDDED
+from models.protocols import Stage
 from models.rehearsal import RehearsalOrder, StepEvidence
 from models.settings import Settings
 from models.targets import TrainingTarget
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 STATE, ORDER, LEDGER, CLOSED = "state", "order.json", "steps.jsonl", "closed"
 TARGET = TrainingTarget.SCOPE
 _BATCH, _VALIDATION, _RANK = 2, 2, 8
-_SHORT_WINDOW = 1280
-"""Tokens of a prompt of the target with its answer that a processor trains on in seconds."""
+_TRAINED_WINDOW, _EMBEDDED_WINDOW = 1280, 3072
+"""Tokens of a prompt with its answer that a processor trains on, or that the embedded model reads, in seconds."""
 
 
 class Workspace:
@@ -127,11 +128,13 @@ class Workspace:
             "CRA_TRAINING__RANK": str(min(training.rank, _RANK)),
             "CRA_TRAINING__CONTROL_ARM": "false",
         }
-        [stage] = TARGET.stages
-        if stage not in models.windows and choose_backend(training.backend) == "trl-cpu":
-            windows = {each.value: tokens for each, tokens in models.windows.items()} | {stage.value: _SHORT_WINDOW}
-            found["CRA_MODELS__WINDOWS"] = json.dumps(windows)
         student = models.roles.reasoning
-        if models.endpoint(student).url == EMBEDDED and not models.endpoint(student).base:
+        embedded = models.endpoint(student).url == EMBEDDED
+        windows = dict.fromkeys(Stage, _EMBEDDED_WINDOW) if embedded else {}
+        if choose_backend(training.backend) == "trl-cpu":
+            windows |= dict.fromkeys(TARGET.stages, _TRAINED_WINDOW)
+        if short := windows | models.windows:
+            found["CRA_MODELS__WINDOWS"] = json.dumps({stage.value: tokens for stage, tokens in short.items()})
+        if embedded and not models.endpoint(student).base:
             found["CRA_MODELS__ENDPOINTS"] = json.dumps({student: {"base": base}})
         return found
