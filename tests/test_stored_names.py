@@ -375,7 +375,19 @@ curation.lucky_alignment curation.lucky_weight curation.unjudged_weight curation
 curation.direct_weight curation.direct_share curation.generated_weight curation.near_duplicate
 curation.ngram curation.overlap curation.replay
 curation.uniform_share curation.seeking_share curation.stage_share curation.validation
-curation.preferences_per_prompt curation.both_orders curation.judging_weight loop.max_parts loop.max_steps
+curation.preferences_per_prompt curation.both_orders curation.judging_weight
+distillation.task_analysis.least distillation.task_analysis.target
+distillation.scope.least distillation.scope.target
+distillation.precision.least distillation.precision.target
+distillation.code.least distillation.code.target
+distillation.code_preferences.least distillation.code_preferences.target
+distillation.meta_plan.least distillation.meta_plan.target
+distillation.part_plan.least distillation.part_plan.target
+distillation.test_plan.least distillation.test_plan.target
+distillation.planning_preferences.least distillation.planning_preferences.target
+distillation.style.least distillation.style.target
+distillation.position.least distillation.position.target
+loop.max_parts loop.max_steps
 loop.max_revisions mining.max_files mining.max_lines mining.min_words serving.python serving.package
 serving.max_loras serving.max_cpu_loras serving.window serving.dtype serving.arguments serving.environment
 serving.startup serving.restarts training.backend training.endpoint training.rank training.code_rank
