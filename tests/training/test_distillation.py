@@ -12,7 +12,8 @@ from models.training import PairSource
 from tests.support.pairs_material import Repository, World, varied_gold_runs
 from tests.support.recipe_material import a_pair
 from training.cycle.context import TrainingContext, open_context
-from training.cycle.distillation import ExampleKind, Lack, lacking, plan_distillation
+from training.cycle.distillation import Lack, lacking, plan_distillation
+from training.cycle.example_counts import ExampleKind
 from training.data.sources.collections import write_collection
 
 TEACHER = {"models": {"endpoints": {"big": {"url": "http://127.0.0.1:9/v1", "model": "big", "concurrency": 2,

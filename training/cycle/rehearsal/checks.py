@@ -93,8 +93,9 @@ def check_packages(context: TrainingContext, order: RehearsalOrder) -> Outcome:
     learn, measure, instances = list[Path](), list[Path](), 0
     for path in order.packages:
         if findings := package_findings(path):
-            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-            raise NotOperational(f"{path}: {findings[0]}{more}".replace("; ", f"{more}; ", 1))
+            more = f" (and {len(findings) - 1} more faults)" if len(findings) > 1 else ""
+            fault, _, remedy = str(findings[0]).partition("; ")
+            raise NotOperational(f"{path}: {fault}{more}; {remedy}")
         package = read_package(path)
         name = package.manifest.name
         why = "" if name in held else copy_of_reserved(context.curated, context.raw_engine, package_content(package))

@@ -67,7 +67,7 @@ def _first_unsolved(
         }
     asked = [(m.name, i) for m in opened for i in [each for each in m.instances if each.valid][:limit]]
     unsolved = [(name, each) for name, each in asked if (name, each.commit) not in solved]
-    name, first = unsolved[0]
+    name, first = next(iter(unsolved), asked[0])
     reason = f" ({report.faults[0].reason})" if report.faults else ""
     return (
         f"{len(unsolved)} of {report.instances} instances are not passed by their commit's own patch here, first "
@@ -204,8 +204,8 @@ def move_alias(context: TrainingContext, adapter: str, before: Mapping[str, str]
     if after != dict(before):
         raise NotOperational(f"after a rollback {after} serves, and before {dict(before)}; see `cra adapters log`")
     actions = [entry.action for entry in registry.log(TARGET) if entry.adapter == version.id]
-    who = before.get(TARGET.value) or "the base alone"
-    found = (f"{version.name} served {TARGET.value}, as the router saw, and was rolled back", f"{who} serves again")
+    serves = before.get(TARGET.value) or "the base alone"
+    found = (f"{version.name} served {TARGET.value}, as the router saw, and was rolled back", f"{serves} serves again")
     return Outcome(found, {"before": dict(before), "after": after, "actions": actions})
 
 
