@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from cli.doctor_trainers import trainers, vllm
-from cli.findings import Finding, Verdict
+from models.rehearsal import Finding, Verdict
 from cli.local_engine import NAMED
 from cli.options import JsonOption
 from cli.output import errors, print_json, printable, table
@@ -21,6 +21,7 @@ from host.offline import contradictions
 from host.process import run
 from host.settings import load_settings
 from models.errors import CleanRoomError
+from models.rehearsal import Finding, Verdict
 from models.settings import Settings
 from store.upkeep import MOST_SKEW
 
@@ -38,13 +39,7 @@ def doctor(as_json: JsonOption = False) -> None:
     the price of a few tokens. Exits with 1 if a check failed; a warning is no failure.
     """
     contradicting = contradictions(os.environ)  # before the settings set these variables
-    settings = load_settings()
-    findings: list[Finding] = []
-    checks: dict[str, Check] = {"network": partial(_network, contradicting), **_CHECKS}
-    for what, check in checks.items():
-        if errors.is_terminal:
-            errors.print(f"checking {what}", style="dim")
-        findings += _findings(what, check, settings)
+    findings = examine(load_settings(), contradicting)
     if as_json:
         print_json([finding.model_dump(mode="json") for finding in findings])
     else:
@@ -55,6 +50,23 @@ def doctor(as_json: JsonOption = False) -> None:
         table("Doctor", ["checked", "verdict", "found", "remedy"], rows)
     if any(finding.verdict == "failed" for finding in findings):
         raise typer.Exit(1)
+
+
+def examine(settings: Settings, contradicting: Sequence[str] = ()) -> list[Finding]:
+    """What every check finds on this machine, shown as it goes on; `contradicting`: environment variables at odds with
+    air-gapped mode."""
+    findings: list[Finding] = []
+    checks: dict[str, Check] = {"network": partial(_network, contradicting), **_CHECKS}
+    for what, check in checks.items():
+        if errors.is_terminal:
+            errors.print(f"checking {what}", style="dim")
+        findings += _findings(what, check, settings)
+    return findings
+
+
+def sandbox_findings(settings: Settings) -> list[Finding]:
+    """What the check of the sandbox alone finds."""
+    return _findings("sandbox", _sandbox, settings)
 
 
 def _findings(what: str, check: Check, settings: Settings) -> list[Finding]:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
-from cli.findings import Finding, Verdict
+from models.rehearsal import Finding, Verdict
 from host.process import CommandFailed, run
 from llm.serving.environments import environments, probe_environment
 from models.errors import ServingError

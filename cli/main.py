@@ -55,6 +55,7 @@ COMMANDS = {
     "evaluate": "Have two subjects answer the newest frozen set of a stage, and say what a gate makes of it.",
     "probe": "What a model attends to, by questions with known answers.",
     "study": "Experiments on real repositories, resumable, each with a page of tables and plots.",
+    "distill": "The teacher's examples before it ends: what the corpus lacks, and what filling it takes.",
     "outsource": "Train on another machine: pack a folder, verify it, accept what comes back.",
     "bundle": "Everything for a machine without a network: plan a bundle, make it, verify it.",
     "export-adapter": (
@@ -70,6 +71,9 @@ COMMANDS = {
     "worker": "Take flow runs of the server's work pool and run them here, one at a time, until Ctrl-C.",
     "status": (
         "Show server, programs, workers, runs, databases, last campaigns and disks, and what is wrong with them."
+    ),
+    "rehearse": (
+        'Run the complete loop once on the repo packages here, and say "operational" or the first thing that is not.'
     ),
     "doctor": (
         "Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, trainers, vLLM, databases, "

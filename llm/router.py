@@ -246,18 +246,22 @@ def open_router(
         }
         whole = None if roles.generalist is None else Route(_service(models, roles.generalist), None)
         return Router(routes, whole, meter)
+    routes = {stage: Route(_service(models, teacher_endpoint(models, stage)), WINDOWS[stage]) for stage in Stage}
+    second = None
+    if models.teachers.check is not None:
+        check = _service(models, models.teachers.check)
+        second = Router(routes | {stage: Route(check, WINDOWS[stage]) for stage in PLANNING}, None, meter)
+    return Router(routes, None, meter, second)
+
+
+def teacher_endpoint(models: ModelSettings, stage: Stage) -> str:
+    """The name of the teacher's endpoint for a stage. Raises SettingsError if no teacher is set."""
     teachers = models.teachers
     if teachers.reasoning is None:
         raise SettingsError("no teacher is set; name an endpoint as `reasoning` under [models.teachers]")
-    coding = teachers.coding or teachers.reasoning
-    planning = teachers.planning or teachers.reasoning
-    uses = {stage: planning if stage in PLANNING else teachers.reasoning for stage in Stage} | {Stage.CODE: coding}
-    routes = {stage: Route(_service(models, name), WINDOWS[stage]) for stage, name in uses.items()}
-    second = None
-    if teachers.check is not None:
-        check = _service(models, teachers.check)
-        second = Router(routes | {stage: Route(check, WINDOWS[stage]) for stage in PLANNING}, None, meter)
-    return Router(routes, None, meter, second)
+    if stage is Stage.CODE:
+        return teachers.coding or teachers.reasoning
+    return (teachers.planning or teachers.reasoning) if stage in PLANNING else teachers.reasoning
 
 
 def open_endpoint(models: ModelSettings, name: str, meter: Meter | None = None) -> Router:

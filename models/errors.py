@@ -126,6 +126,10 @@ class EvaluationError(CleanRoomError):
     """Two results cannot be compared, or there is nothing to evaluate on."""
 
 
+class NotOperational(CleanRoomError):
+    """A part of the loop did not do in a rehearsal what it must; the message holds the remedy."""
+
+
 class ServingError(InfrastructureError):
     """A model server does not start, answer, or load an adapter; or an adapter has no effect on it."""
 

@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from models.campaign_settings import CampaignSettings
 from models.curation_settings import CurationSettings
+from models.distillation_settings import DistillationSettings
 from models.guardrail_settings import GuardrailSettings
 from models.intake import IntakeSettings
 from models.limits import Limits, LoopLimits
@@ -90,6 +91,9 @@ class Settings(BaseSettings):
     )
     intake: IntakeSettings = Field(
         default_factory=IntakeSettings, description="how large packages that arrive may be, and what checking may cost"
+    )
+    distillation: DistillationSettings = Field(
+        default_factory=DistillationSettings, description="examples that each stage wants before the teacher ends"
     )
     loop: LoopLimits = Field(default_factory=LoopLimits, description="limits of the main loop on one task")
     mining: MiningRules = Field(default_factory=MiningRules, description="which commits are kept")

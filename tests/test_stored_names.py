@@ -404,6 +404,17 @@ curation.direct_weight curation.direct_share curation.generated_weight curation.
 curation.ngram curation.overlap curation.replay
 curation.uniform_share curation.seeking_share curation.stage_share curation.validation
 curation.preferences_per_prompt curation.both_orders curation.judging_weight
+distillation.task_analysis.least distillation.task_analysis.target
+distillation.scope.least distillation.scope.target
+distillation.precision.least distillation.precision.target
+distillation.code.least distillation.code.target
+distillation.code_preferences.least distillation.code_preferences.target
+distillation.meta_plan.least distillation.meta_plan.target
+distillation.part_plan.least distillation.part_plan.target
+distillation.test_plan.least distillation.test_plan.target
+distillation.planning_preferences.least distillation.planning_preferences.target
+distillation.style.least distillation.style.target
+distillation.position.least distillation.position.target
 intake.max_bytes intake.max_files intake.max_depth intake.max_path intake.max_object_bytes intake.max_objects
 intake.max_unpacked intake.package_hours
 loop.max_parts loop.max_steps

@@ -44,7 +44,7 @@ def make_deployments(client: SyncPrefectClient, pool: str) -> Iterator[tuple[str
     """
     version = code_version()
     there = {each.name: each for each in our_deployments(client)}
-    for each in _listed():
+    for each in listed_deployments():
         old = there.get(each["name"])
         if old is not None and old.version == version and old.entrypoint == each["entrypoint"]:
             yield each["name"], "already there"
@@ -67,7 +67,8 @@ def other_version(deployments: list[DeploymentResponse], version: str) -> str | 
     return next((str(each) for each in sorted(map(str, found)) if each != version), None)
 
 
-def _listed() -> list[dict[str, Any]]:
+def listed_deployments() -> list[dict[str, Any]]:
+    """The entries of the list of deployments. Raises UsageError if it cannot be read."""
     path = deployments_file()
     try:
         listed: list[dict[str, Any]] = yaml.safe_load(path.read_text())["deployments"]

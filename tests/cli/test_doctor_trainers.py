@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("trl")
 
 from cli.doctor_trainers import trainers, vllm
-from cli.findings import Finding
+from models.rehearsal import Finding
 from models.errors import TrainingError
 from models.serving_settings import ServingSettings
 from models.settings import Settings

@@ -14,6 +14,7 @@ import pytest
 
 from harness.packages.package import RepoPackage
 from tests.support.server_runs import ServerRuns, seconds_until, server_runs
+from tests.support.tiny import make_tiny_base
 
 pytestmark = pytest.mark.slow
 
@@ -103,6 +104,26 @@ def test_doctor_finds_what_a_campaign_needs(server: ServerRuns) -> None:
     assert all(each["remedy"] for each in found if each["verdict"] != "ok")
     bad = json.loads(server.cra("doctor", "--json", CRA_RAW_DATABASE="postgresql://127.0.0.1:9/x").stdout)
     assert {each["what"]: each["verdict"] for each in bad}["databases"] == "failed"
+
+
+def test_a_rehearsal_runs_on_the_server_and_says_the_first_thing_that_is_not_operational(server: ServerRuns) -> None:
+    nothing = json.loads((done := server.cra("rehearse", "--json")).stdout)
+    assert (done.returncode, nothing["missing"]) == (1, "packages")  # there is no corpus
+    assert "no repo package" in nothing["steps"][-1]["found"][0] and nothing["steps"][-1]["remedy"]
+    tiny, package = make_tiny_base(server.folder / "tiny"), server.folder / "package"
+    package.mkdir()
+    (package / "manifest.json").write_text("{}")
+    assert server.cra("bases", "add", str(tiny), "--name", "tiny").returncode == 0
+    out = server.folder / "out"
+    done = server.cra("rehearse", "--packages", str(package), "--out", str(out), "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["missing"]) == (1, "packages"), done.stderr
+    assert [each["step"] for each in report["steps"]] == ["machine", "bases", "packages"]
+    assert report["steps"][1]["figures"]["base"] == "tiny"
+    assert json.loads((out / "rehearsal.json").read_text())["missing"] == "packages"
+    assert "Not operational: packages." in Path(report["page"]).read_text()
+    wanted = {"flows": {"name": {"any_": ["rehearse"]}}, "limit": 5}
+    assert [run["state"]["type"] for run in server.ask("/flow_runs/filter", **wanted)] == ["COMPLETED"]
 
 
 def test_what_was_killed_comes_back_and_status_says_so(server: ServerRuns) -> None:

@@ -42,7 +42,7 @@ def test_what_a_person_changed_stays_when_a_new_version_is_deployed(
         "tags": ["clean-room", "made-here"], "parameters": {"number": 2},
         "schedules": [{"cron": "0 1 * * *", "timezone": "UTC", "active": False}],
     }  # fmt: skip
-    monkeypatch.setattr(deployments, "_listed", lambda: [one])
+    monkeypatch.setattr(deployments, "listed_deployments", lambda: [one])
     with get_client(sync_client=True) as client:
         make_pool(client, POOL)
         assert dict(make_deployments(client, POOL)) == {"one": "made"}
