@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, printable, spinner, table, unbounded
+from cli.planning_figures import show_planning
 from evals.quality import OwnTestsQuality, PlannerQuality, qualities
 from evals.statistics import Rate
 from host.settings import load_settings
@@ -26,6 +27,9 @@ def report(
     name: Annotated[str, typer.Argument(help="A campaign's label.")],
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Trajectories to list.", min=0)] = 20,
+    planning: Annotated[
+        bool, typer.Option("--planning", help="Show the figures of plans by type instead: meta, step and test plans.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page with pictures to FILE instead.", dir_okay=False),
@@ -41,6 +45,9 @@ def report(
         if not as_json:
             return
     store = open_raw_store(load_settings().raw_url)
+    if planning:
+        show_planning(store, name, as_json)
+        return
     result = store.report(name)
     usage = store.usage(name)
     figures = qualities(usage)
