@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from cli.output import console, print_json, table
+from cli.review import print_counts
 from evals.planning import PlanFigure, planning_figures
 from store.database import reading
 from store.runs import RawStore
+from store.runs.plan_reviews import campaign_reviews, count_reviews
 from store.runs.plan_runs import plan_runs
 
 _WHAT = {"meta": "meta plan", "step": "step plan", "test": "test plan"}
@@ -20,10 +22,13 @@ def read_figures(store: RawStore, campaign: str) -> list[PlanFigure]:
 def show_planning(store: RawStore, campaign: str, as_json: bool) -> None:
     """Print the planning figures of a campaign. Raises UsageError for a label never used."""
     figures = read_figures(store, campaign)
+    reviews = campaign_reviews(store.engine, store.report(campaign).campaign_id)
     if as_json:
-        print_json({"planning": figures})
+        print_json({"planning": figures, "reviews": count_reviews(reviews)})
         return
     _print(figures)
+    if figures:
+        print_counts(campaign, reviews)
 
 
 def _print(figures: Sequence[PlanFigure]) -> None:

@@ -82,6 +82,7 @@ from models.manifest import (
 from models.messages import MessageRecord, MessageRefusal, MessageState, RubricScores, TaskSource
 from models.objectives import Objective
 from models.outcomes import Blame, OracleKind, OutcomeKind, Validation
+from models.plan_reviews import GivenReview, GivenReviews, ReviewVerdict
 from models.plans import (
     Action,
     MetaPlan,
@@ -123,6 +124,7 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (EditFormat, "search-replace whole-symbol"),
     (Rung, "exact indent-shift elision symbol file"),
     (GateVerdict, "promote reject inconclusive"),
+    (ReviewVerdict, "good fine bad"),
     (Objective, "style role planning window position"),
     (Failing, "assertion exception import collection run"),
     (PlanningType, "meta step test all"),
@@ -359,6 +361,8 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (Statement, "_type subject predicateType predicate"),
     (Opinion, "score reason model prompt_tokens completion_tokens cost"),
     (Answered, "item seed text seconds"),
+    (GivenReview, "sample verdict note"),
+    (GivenReviews, "campaign reviews"),
 ]
 
 SETTINGS = """
