@@ -142,7 +142,18 @@ def print_quality(qualities: Sequence[PlannerQuality]) -> None:
         console.print("[yellow]few repositories: these intervals are weak, and say little about other repositories[/]")
     asked = [row for each in qualities for row in _stages(each)]
     if asked:
-        names = ["asked", "calls", "tokens in", "cached", "tokens out", "cost", "s/call", "malformed", "repairs"]
+        names = [
+            "asked",
+            "calls",
+            "tokens in",
+            "cached",
+            "tokens out",
+            "cost",
+            "s/call",
+            "malformed",
+            "repairs",
+            "generalist",
+        ]
         table("What was asked", ["planner", "stage", *names], asked, right=names)
     shown = [each for each in qualities if each.attribution or each.rungs or each.context_tokens is not None]
     table(
@@ -199,6 +210,7 @@ def _stages(quality: PlannerQuality) -> list[tuple[object, ...]]:
                 seconds,
                 use.malformed,
                 use.repairs,
+                use.fallbacks,
             )
         )
     return rows

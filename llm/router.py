@@ -3,7 +3,7 @@
 Code belongs to the coding role, every other stage to the reasoning role; among teachers the plans and their adjustment
 may have an endpoint of their own. An override names an adapter (or another model) on the student's endpoint of that
 role; without one, a promoted adapter answers where its own base is served, from the next call on. A prompt too long
-for its model goes to the generalist if there is one, else it is refused with the numbers.
+for its model is refused with the numbers; a caller may put it to the generalist, if there is one, and says why.
 
 Scope and precision may be answered by the relevance classifier instead: where an override names it, and where the
 model in the process would answer with neither override nor adapter, as it cannot.
@@ -137,17 +137,40 @@ class Router:
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]:
         """The `n` answers of the stage's model.
 
-        Raises PromptTooLong (with the numbers) if no model accepts the prompt, CapReached if the run may spend no more,
-        ProviderError if the model could not be reached.
+        Raises PromptTooLong (with the numbers) if it does not accept the prompt, CapReached if the run may spend no
+        more, ProviderError if the model could not be reached.
         """
-        refusal: PromptTooLong | None = None
-        for route in [self.routes[stage], *([self.generalist] if self.generalist else [])]:
-            try:
-                return self._ask(_fit(stage, route, _neutral(request, route.service.control)))
-            except PromptTooLong as error:
-                refusal = error
-        assert refusal is not None
-        raise refusal
+        route = self.routes[stage]
+        return self._ask(_fit(stage, route, _neutral(request, route.service.control)))
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether there is a generalist."""
+        return self.generalist is not None
+
+    def generalist_prompt_tokens(self, answer_tokens: int) -> int:
+        """Most tokens of a prompt's texts for the generalist, with `answer_tokens` reserved for the answer."""
+        limit = self._whole.limit
+        return limit - min(answer_tokens, limit // 2) - PROMPT_FRAME
+
+    def generalist_count(self, text: str) -> int:
+        """Tokens of a text as sent to the generalist, framing not counted."""
+        service = self._whole.service
+        return service.counter.text(service.control.neutralise(text))
+
+    def complete_by_generalist(self, stage: Stage, request: ChatRequest, why: str) -> list[Completion]:
+        """The `n` answers of the generalist to a stage's question, each with the reason why it was asked.
+
+        Raises as `complete` does, and ValueError without a generalist.
+        """
+        answers = self._ask(_fit(stage, self._whole, _neutral(request, self._whole.service.control)))
+        return [answer.model_copy(update={"fallback": why}) for answer in answers]
+
+    @property
+    def _whole(self) -> Route:
+        if self.generalist is None:
+            raise ValueError("there is no generalist; name an endpoint as [models.roles] generalist")
+        return self.generalist
 
     def cross_check(self, stage: Stage, request: ChatRequest) -> Completion | None:
         """The second teacher's answer to a planning stage; None without a second teacher, or for another stage.

@@ -193,7 +193,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (
         Answer,
         "text reasoning model adapter prompt prompt_tokens cached_tokens completion_tokens cost latency "
-        "temperature seed finish_reason retries endpoint second reused answer_id",
+        "temperature seed finish_reason retries endpoint second fallback reused answer_id",
     ),
     (
         Request,

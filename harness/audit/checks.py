@@ -11,7 +11,7 @@ from models.chat import Message, prompt_text, read_prompt
 from models.control import control_tokens
 from models.errors import DatabaseError, PlanError
 from models.outcomes import Blame, OutcomeKind
-from models.protocols import Request, Stage
+from models.protocols import FALLBACK, Request, Stage
 from store.runs.events import DecisionEvent, TestEvent
 
 OTHER_TEMPLATES = "its prompts are of other templates than those in force: another version made them"
@@ -127,7 +127,7 @@ def _judged(log: AttemptLog, stage: Stage, read: Callable[[Request, str], dict[s
     for event in log.events:
         if not isinstance(event, DecisionEvent) or event.stage != stage.value:
             continue
-        if event.decision in (MALFORMED, _UNANSWERED, _SECOND, _LEFT_OUT):
+        if event.decision in (MALFORMED, FALLBACK, _UNANSWERED, _SECOND, _LEFT_OUT):
             continue
         decided.add(event.subject)
         yield from _cause(event, said.get(event.subject))
