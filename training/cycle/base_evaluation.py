@@ -6,7 +6,6 @@ with a note; their objectives' held-out losses count.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from evals.base_gate import BaseEvidence, decide_base
@@ -50,7 +49,7 @@ def evaluate_base(
         raise UsageError(f"{challenger.name} would be compared with itself; name another with --against")
     role = lineage.role
     thinking = base_thinks(context.settings, champion, targets_of(role)[0])
-    alike = _alike(context, thinking)
+    alike = context.alike(thinking)
     pairs, notes, missing = _stages(alike, steps, role, champion, challenger)
     rows = held_out_of(context, registry, lineage, held_out)
     contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
@@ -79,13 +78,6 @@ def _longest(context: TrainingContext, *bases: Base) -> int:
     """Tokens of the longest row that is measured: it fits into both windows."""
     windows = [base.facts.get("window") for base in bases]
     return min(context.settings.training.max_tokens, *(size for size in windows if isinstance(size, int)))
-
-
-def _alike(context: TrainingContext, thinking: bool | None) -> TrainingContext:
-    """A context in which both bases answer in this process, with the same thinking."""
-    training = context.settings.training.model_copy(update={"thinking": thinking, "endpoint": ""})
-    settings = context.settings.model_copy(update={"training": training})
-    return replace(context, settings=settings, in_process=True)
 
 
 def _stages(
