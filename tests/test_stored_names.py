@@ -26,7 +26,15 @@ from harness.supplement.messages.asking import KeptAnswer
 from harness.validation.confirmation.recorded import GoldGuardEvents, KeptTwin, Module, TwinSet, keep_recorded
 from host.settings import settings_with_sources
 from models.attribution import Attribution, CodePlace, Evidence, Experiment, Label
-from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds, ObjectiveTest, RowLoss
+from models.base_evaluation import (
+    BaseReport,
+    Forgetting,
+    ForgettingBounds,
+    ObjectiveTest,
+    PlanningEvidence,
+    PlanningTest,
+    RowLoss,
+)
 from models.campaign_settings import StepTestMode
 from models.causes import Cause, Layer, TestCategory
 from models.chat import Message
@@ -245,12 +253,17 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (ControlReport, "examples matched note beaten tests lacks steps matched_steps tokens matched_tokens"),
     (
         BaseReport,
-        "role champion challenger verdict reason stages objectives forgetting bounds held_out notes",
+        "role champion challenger verdict reason stages objectives forgetting bounds planning held_out notes",
     ),
     (
         ObjectiveTest,
         "objective champion challenger difference low high p_repository p_adjusted rows repositories",
     ),
+    (
+        PlanningTest,
+        "type figure champion challenger difference low high p_repository p_adjusted instances repositories",
+    ),
+    (PlanningEvidence, "campaigns models tests reviews"),
     (Forgetting, "kind prompts tokens before after agreement"),
     (ForgettingBounds, "rise agreement"),
     (RowLoss, "row repository loss"),

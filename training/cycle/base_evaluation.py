@@ -24,6 +24,7 @@ from training.adapters.registry.succession import named_base
 from training.bases.bases import PARENT, Base, list_bases
 from training.bases.thinking import base_thinks
 from training.cycle.base_measures import BaseContest, BaseMeasures, HeldOut, held_out_rows, trained_repositories_of
+from training.cycle.base_planning import PlanningCampaigns, planning_evidence, planning_notes
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import BY_WHOLE_RUNS, evaluate
 from training.cycle.steps import TrainingSteps
@@ -35,9 +36,11 @@ def evaluate_base(
     name: str,
     against: str | None = None,
     held_out: Path | None = None,
+    planning: PlanningCampaigns | None = None,
 ) -> BaseReport:
     """Compare a tuned base with another (unset: the one that its role uses, else the one it was tuned from), and log
-    the gate's report. Stored answers and measures are reused. Nothing is promoted.
+    the gate's report. Stored answers and measures are reused. Nothing is promoted. `planning` are campaigns in which
+    the two bases planned, whose figures by type of plan are compared as well.
 
     Raises UsageError for a base that was not tuned here, RegistryError, EvaluationError.
     """
@@ -54,6 +57,7 @@ def evaluate_base(
     rows = held_out_of(context, registry, lineage, held_out)
     contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
     measured = steps.measure(f"{challenger.name} with {champion.name}", alike, contest)
+    plans = None if planning is None else planning_evidence(context, planning, _seen(context, registry, lineage))
     limits = context.settings.guardrails
     report = decide_base(
         BaseEvidence(
@@ -64,8 +68,9 @@ def evaluate_base(
             losses={each: (measured.champion[each], measured.challenger[each]) for each in measured.champion},
             forgetting=measured.forgetting,
             bounds=ForgettingBounds(rise=limits.forgetting_rise, agreement=limits.forgetting_agreement),
+            planning=plans,
             held_out=rows.name,
-            notes=(*notes, *_about(rows)),
+            notes=(*notes, *_about(rows), *(planning_notes(plans) if plans else ())),
             missing=(*missing, *_unmeasured(lineage, measured)),
         ),
         Rules(),
@@ -125,6 +130,12 @@ def held_out_of(context: TrainingContext, registry: BaseRegistry, lineage: BaseL
             "name a dataset whose rows were held out: --held-out DIR"
         )
     return held_out_rows(own, seen=seen, role=lineage.role)
+
+
+def _seen(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage) -> set[str]:
+    """The repositories that a base, or a tuned one before it, was trained on."""
+    lineages = (lineage, *_before(context, registry, lineage))
+    return set().union(*(_trained_on(context, each) for each in lineages))
 
 
 def _before(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage) -> Iterator[BaseLineage]:
