@@ -138,3 +138,11 @@ def stored_plans(connection: Connection, key: AttemptKey) -> tuple[StoredPlan, .
         StoredPlan(row.seq, Stage(row.stage), _KINDS[row.stage].model_validate_json(texts[row.plan_hash]))
         for row in rows
     )
+
+
+def planning_models(connection: Connection, campaign: str) -> str:
+    """The models that answered the planning stages of a campaign (its key), with their adapters, in one line."""
+    query = select(_CALLS.c.model, _CALLS.c.adapter).where(
+        _CALLS.c.campaign_id == campaign, _CALLS.c.call_type.in_(_KINDS)
+    )
+    return ", ".join(sorted(" with ".join(filter(None, row)) for row in connection.execute(query.distinct())))

@@ -3,20 +3,15 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
-
 from evals.planning_gate import compare_planning
 from evals.thresholds import Rules
 from models.base_evaluation import PlanningEvidence
 from store.database import reading
 from store.runs.plan_reviews import count_reviews, reviews_of
-from store.runs.plan_runs import PlanRun, plan_runs
+from store.runs.plan_runs import PlanRun, plan_runs, planning_models
 from store.runs.report import latest_run
-from store.tables import RetrievalLlmCall, table_of
 from training.cycle.context import TrainingContext
 from training.cycle.student_runs import STUDENT
-
-_CALLS = table_of(RetrievalLlmCall)
 
 
 class PlanningCampaigns(NamedTuple):
@@ -34,7 +29,7 @@ def planning_evidence(context: TrainingContext, campaigns: PlanningCampaigns, se
     with reading(context.raw_engine) as connection:
         before, after = (_unseen(plan_runs(connection, name, STUDENT), seen) for name in campaigns)
         ids = [latest_run(connection, name)["campaign_id"] for name in campaigns]
-        models = [_models(connection, campaign) for campaign in ids]
+        models = [planning_models(connection, campaign) for campaign in ids]
         reviews = count_reviews(reviews_of(connection, ids[1])).get(STUDENT, {})
         tests = compare_planning(before, after, Rules())
     return PlanningEvidence(
@@ -56,13 +51,3 @@ def planning_notes(evidence: PlanningEvidence) -> list[str]:
 
 def _unseen(runs: Iterator[PlanRun], seen: set[str]) -> Iterator[PlanRun]:
     return (run for run in runs if run.repository not in seen)
-
-
-def _models(connection: Connection, campaign: str) -> str:
-    """The models that answered the planning stages, with their adapters."""
-    query = (
-        select(_CALLS.c.model, _CALLS.c.adapter)
-        .where(_CALLS.c.campaign_id == campaign, _CALLS.c.call_type.in_(("meta_plan", "part_plan", "test_plan")))
-        .distinct()
-    )
-    return ", ".join(sorted(" with ".join(filter(None, row)) for row in connection.execute(query)))
