@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.asking import ATTEMPTS, MALFORMED, Asker, Unanswered, place_of
+from agent.asking import ATTEMPTS, MALFORMED, Asker, Unanswered, attempts_of, place_of, record_answer
 from agent.edits.parse import parse_edits
 from agent.plan.parse import parse_adjustment, parse_meta_plan, parse_part_plan, parse_test_plan
 from agent.regressions import Baseline, step_purpose
@@ -174,15 +174,21 @@ class _Loop:
         return True
 
     def take_step(self, part: MetaPlanPart, plan: PartPlan, step: PlanStep, for_tests: bool) -> StepResult:
-        """Code a step, apply it, run the tests it may break; retry once with what went wrong."""
+        """Code a step, apply it, run the tests it may break; retry once with what went wrong.
+
+        If the edits of the retry could not be applied, a generalist codes it, if there is one.
+        """
         self.steps_taken += 1
         request = self.request(
             Stage.CODE, meta=self.meta, part=part, plan=plan, step=step,
             for_tests=for_tests, edit_format=self.planner.edit_format,
         )  # fmt: skip
         status, failure = StepStatus.NOT_RUN, ""
-        changed: set[str] = set()
-        for attempt in range(ATTEMPTS):
+        changed, tried = set[str](), 0
+        for attempt in range(attempts_of(self.planner)):
+            if attempt >= ATTEMPTS and status is not StepStatus.EDIT_REJECTED:
+                break
+            tried = attempt + 1
             try:
                 edits = self.code(request.model_copy(update={"attempt": attempt, "failure": failure}))
                 self.apply(part, step, attempt, edits)
@@ -195,7 +201,7 @@ class _Loop:
             if not failure:
                 break
         self.baseline.settle()
-        return StepResult(part_id=part.id, step_id=step.id, status=status, attempts=attempt + 1, detail=failure)
+        return StepResult(part_id=part.id, step_id=step.id, status=status, attempts=tried, detail=failure)
 
     def code(self, request: Request) -> list[Edit]:
         """Ask for a step's edits, showing the current files it targets; raises EditError if they are unusable."""
@@ -205,7 +211,7 @@ class _Loop:
         files = tuple(SourceFile(path=path, text=self.workspace.read(path)) for path in paths)
         request = request.model_copy(update={"files": files})
         answer = self.planner.answer(request)
-        self.recorder.call(request, answer)
+        record_answer(self.recorder, request, answer)
         try:
             return parse_edits(answer.text)
         except EditError as error:

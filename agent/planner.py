@@ -1,20 +1,25 @@
 """A planner backed by models: a request becomes a prompt, and the stage's model answers it."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Protocol
 
+from agent.asking import ATTEMPTS
 from agent.cross_check import opinion
 from agent.prompts import REVISION, answer_schema, render
 from agent.retrieve.relevance.classifier import in_force
 from llm import ChatRequest, Completion
 from models.chat import prompt_text
 from models.edits import EditFormat
+from models.errors import PromptTooLong
 from models.judging import QuestionForm
 from models.protocols import JUDGING_STAGES, Answer, Request, Stage
 from models.tokens import ANSWER_TOKENS
 
 _VERSION = "model-1"
 NO_PLAN = "no-plan"
+TOO_LONG, UNUSABLE = "too-long", "unusable"
+"""With what the reasons begin for which the generalist answers."""
 
 
 class StageModels(Protocol):
@@ -30,6 +35,11 @@ class StageModels(Protocol):
     def edit_format(self, stage: Stage) -> EditFormat: ...
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]: ...
     def cross_check(self, stage: Stage, request: ChatRequest) -> Completion | None: ...
+    @property
+    def falls_back(self) -> bool: ...
+    def generalist_prompt_tokens(self, answer_tokens: int) -> int: ...
+    def generalist_count(self, text: str) -> int: ...
+    def complete_by_generalist(self, stage: Stage, request: ChatRequest, why: str) -> list[Completion]: ...
 
 
 class ModelPlanner:
@@ -75,6 +85,11 @@ class ModelPlanner:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     @property
+    def falls_back(self) -> bool:
+        """Whether a generalist answers what the stage's own model cannot."""
+        return self._models.falls_back
+
+    @property
     def _classifier(self) -> tuple[str, ...]:
         return (in_force().content,) if self.classified else ()
 
@@ -93,20 +108,13 @@ class ModelPlanner:
     def answer(self, request: Request) -> Answer:
         """The answer of the stage's model.
 
+        The generalist answers a prompt that this model cannot take even without context, and a question after all
+        attempts of this model; its prompt is cut to its own window.
+
         Raises ProviderError when it could not be reached, CapReached when the run may spend no more, PromptTooLong.
         """
         stage = request.stage
-        messages = render(request, self.max_prompt_tokens(stage), lambda text: self._models.count(stage, text))
-        temperature = 0.0 if stage in JUDGING_STAGES else self.temperature
-        seed = (0 if stage in JUDGING_STAGES else self.seed) + request.attempt
-        chat = ChatRequest(
-            messages=messages,
-            max_tokens=self.max_output_tokens(stage),
-            temperature=temperature,
-            seed=seed,
-            schema_=answer_schema(request, self.max_output_tokens(stage)),
-        )
-        [completion] = self._models.complete(stage, chat)
+        chat, completion = self._completed(request)
         checked = self._models.cross_check(stage, chat)
         return Answer(
             text=completion.text,
@@ -114,15 +122,47 @@ class ModelPlanner:
             model=completion.model,
             adapter=completion.adapter,
             endpoint=completion.endpoint,
-            prompt=prompt_text(completion.sent or messages),
+            prompt=prompt_text(completion.sent or chat.messages),
             prompt_tokens=completion.prompt_tokens,
             cached_tokens=completion.cached_tokens,
             completion_tokens=completion.completion_tokens,
             cost=completion.cost + (checked.cost if checked else 0.0),
             latency=completion.latency,
-            temperature=temperature,
-            seed=seed,
+            temperature=chat.temperature,
+            seed=chat.seed,
+            fallback=completion.fallback,
             finish_reason=completion.finish_reason,
             retries=completion.retries,
             second=opinion(stage, checked.model, completion.text, checked.text) if checked else None,
+        )
+
+    def _completed(self, request: Request) -> tuple[ChatRequest, Completion]:
+        """The question as it was sent, and its completion."""
+        stage = request.stage
+        if request.attempt >= ATTEMPTS and self.falls_back:
+            return self._by_generalist(request, f"{UNUSABLE}: {request.failure}")
+        limit = self.max_prompt_tokens(stage)
+        chat = self._chat(request, limit, lambda text: self._models.count(stage, text))
+        try:
+            [completion] = self._models.complete(stage, chat)
+        except PromptTooLong as error:
+            if not self.falls_back:
+                raise
+            return self._by_generalist(request, f"{TOO_LONG}: {error}")
+        return chat, completion
+
+    def _by_generalist(self, request: Request, why: str) -> tuple[ChatRequest, Completion]:
+        limit = self._models.generalist_prompt_tokens(self.max_output_tokens(request.stage))
+        chat = self._chat(request, limit, self._models.generalist_count)
+        [completion] = self._models.complete_by_generalist(request.stage, chat, why)
+        return chat, completion
+
+    def _chat(self, request: Request, max_prompt_tokens: int, count: Callable[[str], int]) -> ChatRequest:
+        stage, most = request.stage, self.max_output_tokens(request.stage)
+        return ChatRequest(
+            messages=render(request, max_prompt_tokens, count),
+            max_tokens=most,
+            temperature=0.0 if stage in JUDGING_STAGES else self.temperature,
+            seed=(0 if stage in JUDGING_STAGES else self.seed) + request.attempt,
+            schema_=answer_schema(request, most),
         )

@@ -12,6 +12,8 @@ import json
 import random
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,10 +45,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    settings = load_settings()
-    source = Path(settings.raw_url.removeprefix("sqlite:///"))
-    if not source.is_file():
-        raise SystemExit(f"{settings.raw_url}: this needs the raw database as a SQLite file")
+    source = database_file()
     results = [measure(source, options.campaign, "none", None, options.limit, options.seed)]
     for kind, plant in PLANTS.items():
         results.append(measure(source, options.campaign, kind, plant, options.limit, options.seed))
@@ -60,14 +59,9 @@ def main() -> None:
 
 def measure(source: Path, campaign: str, kind: str, plant: Plant | None, limit: int | None, seed: int) -> Found:
     """Plant one kind of fault into each log of a campaign, in a copy of the database, and audit them."""
-    with tempfile.TemporaryDirectory(prefix="cra-audit-faults-") as folder:
-        copy = Path(folder) / "raw.sqlite"
-        shutil.copyfile(source, copy)
-        if (wal := source.with_name(f"{source.name}-wal")).exists():
-            shutil.copyfile(wal, copy.with_name(f"{copy.name}-wal"))
-        store = open_raw_store(f"sqlite:///{copy}")
+    with copied(source) as store:
         planted = planted_rows(store, campaign, plant, limit, seed)
-        places = ReplayPlaces(store, [], Path(folder) / "scratch")
+        places = ReplayPlaces(store, [], Path(tempfile.gettempdir()))
         reports = {key: audit_trajectory(store, key, places.of) for key in planted}
     return Found(
         kind=kind,
@@ -75,6 +69,26 @@ def measure(source: Path, campaign: str, kind: str, plant: Plant | None, limit: 
         found=sum(not report.is_sound for report in reports.values()),
         cited=sum(is_cited(reports[key], changed) for key, changed in planted.items() if changed),
     )
+
+
+@contextmanager
+def copied(source: Path) -> Iterator[RawStore]:
+    """A copy of a database, which goes when the context ends."""
+    with tempfile.TemporaryDirectory(prefix="cra-audit-faults-") as folder:
+        copy = Path(folder) / "raw.sqlite"
+        shutil.copyfile(source, copy)
+        if (wal := source.with_name(f"{source.name}-wal")).exists():
+            shutil.copyfile(wal, copy.with_name(f"{copy.name}-wal"))
+        yield open_raw_store(f"sqlite:///{copy}")
+
+
+def database_file() -> Path:
+    """The raw database that the settings name."""
+    settings = load_settings()
+    source = Path(settings.raw_url.removeprefix("sqlite:///"))
+    if not source.is_file():
+        raise SystemExit(f"{settings.raw_url}: this needs the raw database as a SQLite file")
+    return source
 
 
 def planted_rows(

@@ -1,4 +1,4 @@
-"""Faults that are planted into a trajectory's log, each as somebody with the database's file could make it."""
+"""Faults that are planted into copies of logs, for `audit_faults.py` and `audit_doubts.py`: how each is made."""
 
 import json
 import random
@@ -197,6 +197,83 @@ def alter_outcome(log: Log) -> list[int] | None:
     return []
 
 
+def alter_verdict(log: Log) -> list[int] | None:
+    """Let the verdict say, with an outcome that follows from it, the contrary of what its report shows."""
+    query = """
+        SELECT v.id, v.result_hash FROM outcomes o JOIN validations v ON v.id = o.validation_id
+        WHERE o.task_run_id = :id AND o.attempt = :attempt
+    """
+    row = log.connection.execute(text(query), log._key).first()
+    verdict = None if row is None else json.loads(log.text_of(row.result_hash))
+    if row is None or verdict is None or not (verdict["f2p_passed"] or verdict["f2p_failed"]):
+        return None
+    passes = bool(verdict["f2p_failed"])
+    tests = sorted(verdict["f2p_passed"] + verdict["f2p_failed"])
+    kind = "passed" if passes else "tests-failed"
+    verdict |= {"kind": kind, "f2p_passed": tests if passes else [], "f2p_failed": [] if passes else tests}
+    verdict |= {"p2p_failed": [], "p2p_not_run": []}
+    key = log.add_text(json.dumps(verdict, sort_keys=True, separators=(",", ":"), ensure_ascii=True))
+    log.connection.execute(
+        text("UPDATE validations SET result_hash = :key, kind = :kind WHERE id = :row"),
+        {"key": key, "kind": kind, "row": row.id},
+    )
+    update = "UPDATE outcomes SET kind = :kind WHERE task_run_id = :id AND attempt = :attempt"
+    log.connection.execute(text(update), {**log._key, "kind": kind})
+    update = "UPDATE task_runs SET outcome = :kind WHERE id = :id"
+    log.connection.execute(text(update), {"id": log.trajectory, "kind": kind})
+    return []
+
+
+def swap_answers(log: Log) -> list[int] | None:
+    """Exchange the answers of two calls of one stage."""
+    calls = log.rows("retrieval_llm_calls", "call_type IN ('code', 'scope', 'part_plan')")
+    pairs = [
+        (one, other)
+        for one in calls
+        for other in calls
+        if one["call_type"] == other["call_type"] and one["response_hash"] < other["response_hash"]
+    ]
+    if not pairs:
+        return None
+    one, other = log.random.choice(pairs)
+    log.change("retrieval_llm_calls", one["seq"], response_hash=other["response_hash"])
+    log.change("retrieval_llm_calls", other["seq"], response_hash=one["response_hash"])
+    return [one["seq"], other["seq"]]
+
+
+def alter_stage(log: Log) -> list[int] | None:
+    """Let a call be of another stage than its request."""
+    call = log.any("retrieval_llm_calls", "call_type <> 'code'")
+    return None if call is None else log.change("retrieval_llm_calls", call["seq"], call_type="code")
+
+
+def unknown_stage(log: Log) -> list[int] | None:
+    """Let a call be of a stage that there is not."""
+    call = log.any("retrieval_llm_calls")
+    return None if call is None else log.change("retrieval_llm_calls", call["seq"], call_type="review")
+
+
+def alter_request_stage(log: Log) -> list[int] | None:
+    """Let a call and its request be of a stage for which the request lacks what it needs."""
+    call = log.any("retrieval_llm_calls", "call_type = 'meta_plan'")
+    if call is None:
+        return None
+    question = json.loads(log.text_of(call["request_hash"])) | {"stage": "code"}
+    key = log.add_text(json.dumps(question, sort_keys=True, separators=(",", ":"), ensure_ascii=True))
+    return log.change("retrieval_llm_calls", call["seq"], request_hash=key, call_type="code")
+
+
+def unreadable_verdict(log: Log) -> list[int] | None:
+    """Store a text that is no verdict in place of one."""
+    query = "SELECT validation_id FROM outcomes WHERE task_run_id = :id AND attempt = :attempt"
+    row = log.connection.execute(text(query), log._key).scalar_one()
+    if row is None:
+        return None
+    update = "UPDATE validations SET result_hash = :key WHERE id = :row"
+    log.connection.execute(text(update), {"key": log.add_text("{}"), "row": row})
+    return []
+
+
 def damage_text(log: Log) -> list[int] | None:
     """Change a byte of a stored answer."""
     call = log.any("retrieval_llm_calls")
@@ -213,5 +290,6 @@ PLANTS: dict[str, Plant] = {
     for plant in (
         remove_row, alter_prompt, swap_prompts, alter_answer, alter_request, flip_judgement, invent_judgement,
         alter_plan, alter_rung, alter_hash, alter_adjustment, alter_counts, alter_patch, alter_outcome, damage_text,
+        alter_verdict, swap_answers, alter_stage, unknown_stage, alter_request_stage, unreadable_verdict,
     )
 }  # fmt: skip

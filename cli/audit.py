@@ -63,7 +63,9 @@ def audit(
     with progress() as display:
         bar = display.add_task("audit", total=len(ids), note="")
         for trajectory in ids:
-            doubts = None if router is None else lambda log, router=router: ask_doubts(log, router, endpoint or "")
+            doubts = (
+                None if router is None else lambda log, router=router: ask_doubts(log, router, endpoint or "", store)
+            )
             reports.append(audit_trajectory(store, trajectory, places.of, doubts))
             faults = sum(not report.is_sound for report in reports)
             display.update(bar, advance=1, note=f"{counted(faults, 'log')} with faults")
@@ -126,6 +128,12 @@ def _print(reports: Sequence[AuditReport], *, asked: bool) -> None:
     doubted = [_row(report, each) for report in reports for each in report.doubts]
     if asked:
         table("Doubts of the model", ["trajectory", "outcome", "check", "rows", "what"], doubted)
+        rows_cited = [
+            (report.trajectory[:12], row, _line(text))
+            for report in reports
+            for row, text in sorted(report.cited.items())
+        ]
+        table("Rows that they cite", ["trajectory", "row", "text"], rows_cited, right=["row"])
     checked: Counter[str] = Counter()
     for report in reports:
         checked.update(report.checked)
@@ -134,8 +142,15 @@ def _print(reports: Sequence[AuditReport], *, asked: bool) -> None:
     rows_missed = [(name, counted(count, "log"), printable(why)) for (name, why), count in missed.items()]
     table("Not checked", ["check", "of", "why"], rows_missed)
     dropped = sum(report.doubts_dropped for report in reports)
+    new, kept = sum(report.asked for report in reports), sum(len(report.answers) for report in reports)
     said = f"; {counted(len(doubted), 'doubt')}, {dropped} dropped that cite nothing" if asked else ""
+    said += f"; {counted(new, 'answer was', 'answers were')} asked for, {kept - new} kept from before" if asked else ""
     console.print(f"{counted(len(reports), 'log')} audited, {len(faulty)} with faults{said}", markup=False)
+
+
+def _line(text: str, most: int = 160) -> str:
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _row(report: AuditReport, finding: Finding) -> tuple[str, str, str, str, str]:

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from cli.gate_table import show_gate
 from cli.output import console, table
-from evals.base_report import FORGETTING_COLUMNS, LOSS_COLUMNS, NUMBERS, base_lines, forgetting_rows, loss_rows
+from evals.base_report import (
+    FORGETTING_COLUMNS,
+    LOSS_COLUMNS,
+    NUMBERS,
+    PLANNING_COLUMNS,
+    base_lines,
+    forgetting_rows,
+    loss_rows,
+    planning_rows,
+)
 from models.base_evaluation import BaseReport
 from store.learning.base_decisions import LoggedBaseDecision
 from training.adapters.registry.base_registry import BaseChange
@@ -28,6 +37,8 @@ def show_report(report: BaseReport) -> None:
     if report.objectives:
         table(f"{title}, rows of {report.held_out}", LOSS_COLUMNS, loss_rows(report), right=NUMBERS)
     table("Forgetting, nats per token", FORGETTING_COLUMNS, forgetting_rows(report), right=NUMBERS)
+    if report.planning:
+        table("Plans in campaigns, by type", PLANNING_COLUMNS, planning_rows(report), right=NUMBERS)
     console.print("\n".join(base_lines(report)), markup=False, soft_wrap=True)
 
 

@@ -13,6 +13,7 @@ from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, table, waiting
 from host.settings import load_settings
 from models.base_evaluation import ForgettingBounds
+from models.errors import UsageError
 from models.targets import Role
 from store.database import open_database
 from training.adapters.registry.base_registry import ROLES, BaseChange, BaseRegistry
@@ -21,6 +22,7 @@ from training.bases.bases import PARENT, Base, add_base, list_bases, verify_base
 
 if TYPE_CHECKING:
     from store.database import Engine
+    from training.cycle.base_planning import PlanningCampaigns
 
 BaseName = Annotated[str, typer.Argument(metavar="NAME", help="As listed, such as reasoning-base-v2; or its hash.")]
 
@@ -110,13 +112,18 @@ def evaluate(
         Path | None,
         typer.Option("--held-out", metavar="DIR", help="Rows for held-out losses; unset: its own validation rows."),
     ] = None,
+    planning: Annotated[
+        str | None,
+        typer.Option("--planning", metavar="OLD,NEW", help="Campaigns in which the two bases planned, by label."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare a tuned base with the one in use: stages, held-out losses, forgetting. Nothing is promoted."""
+    """Compare a tuned base with the one in use: stages, held-out losses, forgetting, plans. Nothing is promoted."""
+    campaigns = None if planning is None else _campaigns(planning)
     with flow_context():
         from flows.evaluate_base import evaluate_base
 
-        report = evaluate_base(name, against, held_out and held_out.resolve())
+        report = evaluate_base(name, against, held_out and held_out.resolve(), campaigns)
     if as_json:
         print_json(report)
     else:
@@ -192,6 +199,16 @@ def log(
 
 def _curated() -> "Engine":
     return open_database(load_settings().curated_url, "curated")
+
+
+def _campaigns(given: str) -> "PlanningCampaigns":
+    """The two labels of --planning. Raises UsageError."""
+    from training.cycle.base_planning import PlanningCampaigns
+
+    before, comma, after = given.partition(",")
+    if not (comma and before.strip() and after.strip()) or "," in after:
+        raise UsageError(f"--planning {given!r}: give two campaigns, the old base's and the new one's, as in old,new")
+    return PlanningCampaigns(before.strip(), after.strip())
 
 
 def _registry() -> BaseRegistry:

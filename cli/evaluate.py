@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def evaluate(
     target: Annotated[TrainingTarget, typer.Argument(metavar="STAGE", help="What is evaluated.", callback=with_stages)],
     adapter: Annotated[
-        str, typer.Option("--adapter", help="The challenger: an adapter, or `base` for the base alone.")
+        str, typer.Option("--adapter", help="The challenger: an adapter, `base` for the base alone, or `generalist`.")
     ],
     against: Annotated[
-        str | None, typer.Option("--against", help="The champion: an adapter or `base`; unset: the active one.")
+        str | None,
+        typer.Option("--against", help="The champion: an adapter, `base` or `generalist`; unset: the active one."),
     ] = None,
     base: Annotated[
         str | None, typer.Option("--base", metavar="NAME", help="The base that `base` means, if no adapter says it.")

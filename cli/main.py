@@ -20,6 +20,7 @@ COMMANDS = {
     "supplement": "Let the teacher write tests for commits that have none which fail before and pass after.",
     "campaign": "Run planners over the valid instances of repo packages and judge each by the repository's own tests.",
     "report": ("Show what came of a campaign: outcomes, pass rates with intervals, calls, cost and faults by stage."),
+    "review": "Plans for a person to read, and the verdicts on them.",
     "answers": "The answers that are kept and replayed; bad ones can be taken back.",
     "trace": "Show every decision, plan, edit and test run behind one outcome.",
     "audit": (

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cli.options import JsonOption
 from cli.output import console, counted, errors, print_json, printable, spinner, table, unbounded
+from cli.planning_figures import show_planning
 from evals.quality import OwnTestsQuality, PlannerQuality, qualities
 from evals.statistics import Rate
 from host.settings import load_settings
@@ -26,6 +27,9 @@ def report(
     name: Annotated[str, typer.Argument(help="A campaign's label.")],
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Trajectories to list.", min=0)] = 20,
+    planning: Annotated[
+        bool, typer.Option("--planning", help="Show the figures of plans by type instead: meta, step and test plans.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write a page with pictures to FILE instead.", dir_okay=False),
@@ -41,6 +45,9 @@ def report(
         if not as_json:
             return
     store = open_raw_store(load_settings().raw_url)
+    if planning:
+        show_planning(store, name, as_json)
+        return
     result = store.report(name)
     usage = store.usage(name)
     figures = qualities(usage)
@@ -135,7 +142,18 @@ def print_quality(qualities: Sequence[PlannerQuality]) -> None:
         console.print("[yellow]few repositories: these intervals are weak, and say little about other repositories[/]")
     asked = [row for each in qualities for row in _stages(each)]
     if asked:
-        names = ["asked", "calls", "tokens in", "cached", "tokens out", "cost", "s/call", "malformed", "repairs"]
+        names = [
+            "asked",
+            "calls",
+            "tokens in",
+            "cached",
+            "tokens out",
+            "cost",
+            "s/call",
+            "malformed",
+            "repairs",
+            "generalist",
+        ]
         table("What was asked", ["planner", "stage", *names], asked, right=names)
     shown = [each for each in qualities if each.attribution or each.rungs or each.context_tokens is not None]
     table(
@@ -192,6 +210,7 @@ def _stages(quality: PlannerQuality) -> list[tuple[object, ...]]:
                 seconds,
                 use.malformed,
                 use.repairs,
+                use.fallbacks,
             )
         )
     return rows

@@ -177,8 +177,11 @@ def _print(found: Status) -> None:
         table("Runs that ended last", ["run", "state", "at"], lines)
     lines = [[d["kind"], d["where"], d["schema"] or "new", _size(d["bytes"])] for d in found.databases]
     table("Databases", ["database", "where", "schema", "size"], lines, right=["size"])
-    lines = [[printable(c["name"]), _time(c["started_at"]), *(c[name] for name in _COUNTS)] for c in found.campaigns]
-    table("Last campaigns", ["campaign", "started", *_COUNTS], lines, right=_COUNTS)
+    lines = [
+        [printable(c["name"]), _time(c["started_at"]), *(c[name] for name in _COUNTS), _fallbacks(c["fallbacks"])]
+        for c in found.campaigns
+    ]
+    table("Last campaigns", ["campaign", "started", *_COUNTS, "by the generalist"], lines, right=_COUNTS)
     for c in found.campaigns:
         if (left := c["trajectories"] - c["closed"]) and not c["held"]:
             said = f"campaign {c['name']}: {left} trajectories have no verdict and none is worked on; start it again"
@@ -193,6 +196,11 @@ def _print(found: Status) -> None:
 def _time(moment: str | None) -> str:
     """A moment to the second, in UTC."""
     return "never" if moment is None else moment[:19].replace("T", " ") + " UTC"
+
+
+def _fallbacks(counts: dict[str, int]) -> str:
+    """How many answers of which stages the generalist gave."""
+    return ", ".join(f"{stage} {count}" for stage, count in counts.items()) or "-"
 
 
 def _size(size: int | None) -> str:

@@ -2,8 +2,8 @@
 
     promote       a stage's gate promotes, or the held-out loss of an objective falls significantly; and of every other
                   stage and objective it is shown that none is worse than its margin
-    reject        it forgot more than the bounds allow, a stage's gate rejects, or the held-out loss of an objective
-                  rises significantly or by more than `LOSS_MARGIN`
+    reject        it forgot more than the bounds allow, a stage's gate rejects, the held-out loss of an objective rises
+                  significantly or by more than `LOSS_MARGIN`, or a figure of its plans in campaigns falls significantly
     inconclusive  anything else; the base in use stays. So does a gain over the old base alone, where the old base with
                   the adapter that serves is better than the new one alone
 
@@ -17,9 +17,10 @@ from statistics import fmean
 
 from evals.gates import EvaluationPair, decide_together, shown_no_worse, shown_p
 from evals.paired import holm, interval, no_worse, sign_flip_over_repositories
+from evals.planning_gate import fallen
 from evals.sets.campaigns import in_common
 from evals.thresholds import Rules
-from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds, ObjectiveTest, RowLoss
+from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds, ObjectiveTest, PlanningEvidence, RowLoss
 from models.errors import EvaluationError
 from models.evaluation import GateReport, GateVerdict, Subject
 from models.objectives import Objective
@@ -44,6 +45,7 @@ class BaseEvidence:
     losses: Mapping[Objective, LossPair]
     forgetting: Sequence[Forgetting]
     bounds: ForgettingBounds
+    planning: PlanningEvidence | None = None
     held_out: str = ""
     notes: Sequence[str] = field(default=())
     missing: Sequence[str] = field(default=())
@@ -72,6 +74,7 @@ def decide_base(evidence: BaseEvidence, rules: Rules | None = None) -> BaseRepor
         objectives=tuple(tests),
         forgetting=tuple(evidence.forgetting),
         bounds=evidence.bounds,
+        planning=evidence.planning,
         held_out=evidence.held_out,
         notes=tuple(evidence.notes),
         served=tuple(served),
@@ -150,6 +153,7 @@ def _verdict(
         for test in tests
         if test.difference > LOSS_MARGIN or (test.difference > 0 and test.p_adjusted <= rules.alpha)
     ]
+    worse += fallen(evidence.planning.tests, rules) if evidence.planning else []
     if worse:
         return GateVerdict.REJECT, "; ".join(worse)
     missing = [*evidence.missing, *([] if evidence.forgetting else ["forgetting was not measured"])]

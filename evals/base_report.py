@@ -7,6 +7,7 @@ from models.base_evaluation import BaseReport
 
 LOSS_COLUMNS = ("held-out loss", "old", "new", "difference", "95% interval", "p", "over")
 FORGETTING_COLUMNS = ("fixed prompts", "tokens", "old", "new", "rise", "agreement", "within bounds")
+PLANNING_COLUMNS = ("plans", "figure", "old", "new", "difference", "95% interval", "p", "over")
 NUMBERS = ("old", "new", "difference", "p", "tokens", "rise", "agreement")
 
 
@@ -42,6 +43,23 @@ def forgetting_rows(report: BaseReport) -> list[list[str]]:
     ]
 
 
+def planning_rows(report: BaseReport) -> list[list[str]]:
+    """A row per figure of plans, in the order of `PLANNING_COLUMNS`; none if no campaigns were compared."""
+    return [
+        [
+            test.type.value,
+            test.figure.replace("_", " "),
+            f"{test.champion:.3f}",
+            f"{test.challenger:.3f}",
+            f"{test.difference:+.3f}",
+            f"{test.low:+.3f} to {test.high:+.3f}",
+            "" if test.p_repository is None else shown_p(test.p_adjusted).removeprefix("= "),
+            f"{test.repositories} repositories, {test.instances} instances",
+        ]
+        for test in (report.planning.tests if report.planning else ())
+    ]
+
+
 def base_lines(report: BaseReport) -> list[str]:
     """The verdict with its reason, then the notes, one line each."""
     bounds = report.bounds
@@ -57,7 +75,12 @@ def base_markdown(report: BaseReport) -> str:
     """The report as Markdown, for artifacts."""
     parts = [f"### {report.role}: {report.challenger.name} against {report.champion.name}\n"]
     parts += [f"{line}\n" for line in base_lines(report)]
-    for columns, rows in ((LOSS_COLUMNS, loss_rows(report)), (FORGETTING_COLUMNS, forgetting_rows(report))):
+    tables = (
+        (LOSS_COLUMNS, loss_rows(report)),
+        (FORGETTING_COLUMNS, forgetting_rows(report)),
+        (PLANNING_COLUMNS, planning_rows(report)),
+    )
+    for columns, rows in tables:
         if rows:
             rule = ["---:" if name in NUMBERS else "---" for name in columns]
             parts.append("\n".join("| " + " | ".join(row) + " |" for row in (list(columns), rule, *rows)) + "\n")

@@ -52,14 +52,23 @@ def mean_pass_at_k(instances: Sequence[SampleCount], k: int) -> float | None:
 
 
 def pass_rate(by_repository: Mapping[str, Sequence[SampleCount]], seed: int = 0) -> Rate:
-    """pass@1 with equal weight for each instance, and an interval clustered by repository.
+    """pass@1 with equal weight for each instance, and an interval clustered by repository, as of `mean_rate`.
+
+    Raises ValueError when there are no instances.
+    """
+    return mean_rate(
+        {name: [each.passed / each.samples for each in found] for name, found in by_repository.items()}, seed
+    )
+
+
+def mean_rate(by_repository: Mapping[str, Sequence[float]], seed: int = 0) -> Rate:
+    """The mean of one value between 0 and 1 per instance, and its interval, clustered by repository.
 
     The interval is the 2.5% and 97.5% quantiles of the cluster bootstrap over whole repositories (too narrow with few
     clusters, hence `weak`). Where that cannot vary, with one repository or equal instances, it is Wilson's over
     instances instead. The result is reproducible. Raises ValueError when there are no instances.
     """
-    groups = [[each.passed / each.samples for each in by_repository[name]] for name in sorted(by_repository)]
-    groups = [group for group in groups if group]
+    groups = [list(by_repository[name]) for name in sorted(by_repository) if by_repository[name]]
     values = [value for group in groups for value in group]
     if not values:
         raise ValueError("no instance has a closed trajectory")

@@ -5,7 +5,8 @@ that failed before it are not its fault (`agent/regressions.py`). A step that wa
 where no tests were run after steps, edits that apply are all that is known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from agent.regressions import BASELINE, failing_by_id, step_purpose
 from models.plans import PartPlan
@@ -14,10 +15,28 @@ from store.runs.step_events import StepEdit, StepEvent, StepTestRun
 
 def step_success(events: Sequence[StepEvent]) -> float | None:
     """The share of all planned steps that succeeded; None without any."""
+    return share_of(planned_steps(events))
+
+
+class PlannedSteps(NamedTuple):
+    """The steps of one plan: whether each succeeded, and whether it did at the first attempt."""
+
+    plan: PartPlan
+    succeeded: dict[str, bool]
+    at_once: dict[str, bool]
+
+
+def planned_steps(events: Sequence[StepEvent]) -> list[PlannedSteps]:
+    """The plans among the events, each with what came of its steps."""
     replay = _Replay()
     for event in events:
         replay.take(event)
-    done = [succeeded for plan in replay.plans for succeeded in plan.values()]
+    return replay.plans
+
+
+def share_of(plans: Iterable[PlannedSteps]) -> float | None:
+    """The share of the steps of some plans that succeeded; None without any."""
+    done = [succeeded for plan in plans for succeeded in plan.succeeded.values()]
     return sum(done) / len(done) if done else None
 
 
@@ -25,7 +44,7 @@ class _Replay:
     """The steps of each plan and whether they succeeded so far, by the events taken."""
 
     def __init__(self) -> None:
-        self.plans: list[dict[str, bool]] = []
+        self.plans: list[PlannedSteps] = []
         self._edit: StepEdit | None = None
         self._failing: dict[str, bool] = {}
         self._latest: dict[str, bool] = {}
@@ -39,17 +58,19 @@ class _Replay:
             self._begin(event)
 
     def _begin(self, plan: PartPlan) -> None:
-        self.plans.append({step.id: False for step in plan.steps})
+        undone = {step.id: False for step in plan.steps}
+        self.plans.append(PlannedSteps(plan, dict(undone), dict(undone)))
         self._edit = None
 
     def _apply(self, edit: StepEdit) -> None:
         last, self._edit = self._edit, edit
         if last is None or (last.part, last.step) != (edit.part, edit.step):
             self._failing, self._latest = self._failing | self._latest, {}
-        if not self.plans or edit.step not in self.plans[-1]:
+        if not self.plans or edit.step not in self.plans[-1].succeeded:
             return  # of a planner that plans nothing
-        before = last is None or last[:3] != edit[:3] or self.plans[-1][edit.step]
-        self.plans[-1][edit.step] = before and edit.error is None
+        steps = self.plans[-1]
+        before = last is None or last[:3] != edit[:3] or steps.succeeded[edit.step]
+        self._judge(steps, edit, before and edit.error is None)
 
     def _test(self, run: StepTestRun) -> None:
         failing = failing_by_id(run.report)
@@ -62,5 +83,10 @@ class _Replay:
             return
         self._latest |= failing
         broken = any(fails and not self._failing.get(name, False) for name, fails in failing.items())
-        if broken and self.plans and edit.step in self.plans[-1]:
-            self.plans[-1][edit.step] = False
+        if broken and self.plans and edit.step in self.plans[-1].succeeded:
+            self._judge(self.plans[-1], edit, False)
+
+    def _judge(self, steps: PlannedSteps, edit: StepEdit, succeeded: bool) -> None:
+        steps.succeeded[edit.step] = succeeded
+        if edit.attempt == 0:
+            steps.at_once[edit.step] = succeeded

@@ -41,6 +41,7 @@ class Completion(Frozen):
     latency: float = Field(0.0, description="seconds of the successful call, earlier attempts not counted")
     retries: int = Field(0, description="retries before the provider answered")
     seed: int | None = None
+    fallback: str | None = Field(None, description="why the generalist answered; None: the stage's own model did")
     sent: tuple[Message, ...] = Field(
         (),
         description="the prompt as sent, with the control tokens in its texts marked; its turns as asked for, where a "

@@ -3,7 +3,7 @@
 Code belongs to the coding role, every other stage to the reasoning role; among teachers the plans and their adjustment
 may have an endpoint of their own. An override names an adapter (or another model) on the student's endpoint of that
 role; without one, a promoted adapter answers where its own base is served, from the next call on. A prompt too long
-for its model goes to the generalist if there is one, else it is refused with the numbers.
+for its model is refused with the numbers; a caller may put it to the generalist, if there is one, and says why.
 
 Scope and precision may be answered by the relevance classifier instead: where an override names it, and where the
 model in the process would answer with neither override nor adapter, as it cannot.
@@ -12,16 +12,16 @@ model in the process would answer with neither override nor adapter, as it canno
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from llm.background import wait_for
 from llm.chat import ChatRequest, Completion
 from llm.class_bias import bias_fields
 from llm.meter import Meter
+from llm.neutral import neutral, restored
 from llm.service import Service, open_service
 from llm.tokens import MESSAGE_FRAME, PROMPT_FRAME
 from models.class_bias import ClassBias
-from models.control import ControlTokens, marked
 from models.edits import EditFormat
 from models.errors import PromptTooLong, SettingsError
 from models.llm_settings import CLASSIFIED_STAGES, EMBEDDED, RELEVANCE, ModelSettings
@@ -73,6 +73,14 @@ class Route:
         window = self.service.window - self.service.settings.trace_tokens
         return window if self.stage_window is None else min(window, self.stage_window)
 
+    def max_prompt_tokens(self, answer_tokens: int) -> int:
+        """Most tokens of a prompt's texts, with `answer_tokens` reserved, but never more than half of the window."""
+        return self.limit - min(answer_tokens, self.limit // 2) - PROMPT_FRAME
+
+    def count(self, text: str) -> int:
+        """Tokens of a text as sent, framing not counted."""
+        return self.service.counter.text(self.service.control.neutralise(text))
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -96,8 +104,7 @@ class Router:
     def max_prompt_tokens(self, stage: Stage, answer_tokens: int) -> int:
         """Most tokens of a prompt's texts, with `answer_tokens` reserved for the answer, but never more than half of
         the window: with a small model answers get shorter rather than the prompt empty."""
-        limit = self.routes[stage].limit
-        return limit - min(answer_tokens, limit // 2) - PROMPT_FRAME
+        return self.routes[stage].max_prompt_tokens(answer_tokens)
 
     def max_output_tokens(self, stage: Stage, wanted: int) -> int:
         """Most tokens of an answer: what the stage wants, within the endpoint's limit, and no more than a quarter of a
@@ -108,8 +115,7 @@ class Router:
 
     def count(self, stage: Stage, text: str) -> int:
         """Tokens of a text as sent to the stage's model, framing not counted."""
-        service = self.routes[stage].service
-        return service.counter.text(service.control.neutralise(text))
+        return self.routes[stage].count(text)
 
     @property
     def classified(self) -> frozenset[Stage]:
@@ -137,17 +143,38 @@ class Router:
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]:
         """The `n` answers of the stage's model.
 
-        Raises PromptTooLong (with the numbers) if no model accepts the prompt, CapReached if the run may spend no more,
-        ProviderError if the model could not be reached.
+        Raises PromptTooLong (with the numbers) if it does not accept the prompt, CapReached if the run may spend no
+        more, ProviderError if the model could not be reached.
         """
-        refusal: PromptTooLong | None = None
-        for route in [self.routes[stage], *([self.generalist] if self.generalist else [])]:
-            try:
-                return self._ask(_fit(stage, route, _neutral(request, route.service.control)))
-            except PromptTooLong as error:
-                refusal = error
-        assert refusal is not None
-        raise refusal
+        route = self.routes[stage]
+        return self._ask(_fit(stage, route, neutral(request, route.service.control)))
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether there is a generalist."""
+        return self.generalist is not None
+
+    def generalist_prompt_tokens(self, answer_tokens: int) -> int:
+        """Most tokens of a prompt's texts for the generalist, with `answer_tokens` reserved for the answer."""
+        return self._whole.max_prompt_tokens(answer_tokens)
+
+    def generalist_count(self, text: str) -> int:
+        """Tokens of a text as sent to the generalist, framing not counted."""
+        return self._whole.count(text)
+
+    def complete_by_generalist(self, stage: Stage, request: ChatRequest, why: str) -> list[Completion]:
+        """The generalist's `n` answers with the reason why it was asked.
+
+        Raises as `complete` does, and ValueError without a generalist.
+        """
+        answers = self._ask(_fit(stage, self._whole, neutral(request, self._whole.service.control)))
+        return [answer.model_copy(update={"fallback": why}) for answer in answers]
+
+    @property
+    def _whole(self) -> Route:
+        if self.generalist is None:
+            raise ValueError("there is no generalist; name an endpoint as [models.roles] generalist")
+        return self.generalist
 
     def cross_check(self, stage: Stage, request: ChatRequest) -> Completion | None:
         """The second teacher's answer to a planning stage; None without a second teacher, or for another stage.
@@ -172,33 +199,7 @@ class Router:
         with self.meter.aside(fitted.prompt_tokens + completion, cost):
             ask = Ask(model, request, fitted.prompt_tokens, self.meter.add, adapter, extra)
             answers = wait_for(service.client.complete(ask))
-        return [_restored(answer, request, service.control) for answer in answers]
-
-
-def _neutral(request: ChatRequest, control: ControlTokens) -> ChatRequest:
-    """The request with control tokens marked, both in its texts and in the strings that its schema allows, so that the
-    two agree."""
-    schema = None if request.schema_ is None else _neutral_value(request.schema_, control)
-    return request.model_copy(update={"messages": marked(request.messages, control), "schema_": schema})
-
-
-def _neutral_value(value: Any, control: ControlTokens) -> Any:
-    if isinstance(value, str):
-        return control.neutralise(value)
-    if isinstance(value, dict):
-        return {name: _neutral_value(each, control) for name, each in value.items()}
-    return [_neutral_value(each, control) for each in value] if isinstance(value, list) else value
-
-
-def _restored(answer: Completion, request: ChatRequest, control: ControlTokens) -> Completion:
-    """The answer with its marks removed as the request has them, and the prompt as sent."""
-    return answer.model_copy(
-        update={
-            "text": control.restore(answer.text),
-            "reasoning": control.restore(answer.reasoning),
-            "sent": request.messages,
-        }
-    )
+        return [restored(answer, request, service.control) for answer in answers]
 
 
 def _who(route: Route) -> str:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from models.evaluation import GateReport, GateVerdict, Subject
+from models.manifest import PlanningType
 from models.objectives import Objective
 from models.plans import Frozen
 from models.targets import Role
@@ -64,11 +65,40 @@ class ForgettingBounds(Frozen):
     agreement: float = Field(ge=0, le=1)
 
 
+class PlanningTest(Frozen):
+    """A figure of one type of plans in two campaigns, one with each base, paired by instance; a rise is a gain.
+
+    p-values and the interval are as those of `ObjectiveTest`.
+    """
+
+    type: PlanningType
+    figure: str
+    champion: float
+    challenger: float
+    difference: float
+    low: float
+    high: float
+    p_repository: float | None
+    p_adjusted: float
+    instances: int
+    repositories: int
+
+
+class PlanningEvidence(Frozen):
+    """Plans of two bases in two campaigns (old, new). `models` are those that answered, as their endpoints name them;
+    `reviews` counts a person's verdicts on the new base's plans by type and verdict."""
+
+    campaigns: tuple[str, str]
+    models: tuple[str, str]
+    tests: tuple[PlanningTest, ...]
+    reviews: dict[str, dict[str, int]] = Field(default_factory=dict)
+
+
 class BaseReport(Frozen):
     """A gate's verdict on a base with the evidence for it: the role's stages on frozen sets, held-out loss by
-    objective, forgetting. `stages` compares the bases alone, `served` the old base with its active adapters, which
-    end with a promotion, against the new one alone. `held_out` names the rows of the losses, `notes` what could not be
-    measured."""
+    objective, forgetting, plans in campaigns (None: not compared). `stages` compares the bases alone, `served` the old
+    base with its active adapters, which end with a promotion, against the new one alone. `held_out` names the rows of
+    the losses, `notes` what could not be measured."""
 
     role: Role
     champion: Subject
@@ -79,6 +109,7 @@ class BaseReport(Frozen):
     objectives: tuple[ObjectiveTest, ...] = ()
     forgetting: tuple[Forgetting, ...] = ()
     bounds: ForgettingBounds
+    planning: PlanningEvidence | None = None
     held_out: str = ""
     notes: tuple[str, ...] = ()
     served: tuple[GateReport, ...] = ()

@@ -32,6 +32,10 @@ JUDGING_STAGES = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 """Stages that are not sampled: all samples of a task shall see one context, and share its prefill."""
 
 
+FALLBACK = "fallback"
+"""The decision recorded for an answer that the generalist gave in place of a stage's own model, with the reason."""
+
+
 class Task(Frozen):
     """The work to do: the text, and the repository state it starts from (commit or tree id)."""
 
@@ -98,6 +102,11 @@ class Answer(Frozen):
     retries: int = Field(default=0, description="times the provider was asked again before it answered")
     endpoint: str = Field(default="", description="name of the endpoint that answered, as in the settings")
     second: str | None = Field(default=None, description="a second teacher's opinion, as JSON; None if unasked")
+    fallback: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="why the generalist answered in place of the stage's own model; None: it did not",
+    )
     reused: bool = Field(default=False, description="given before to the same question; nothing was paid for it now")
     answer_id: str | None = Field(default=None, exclude=True, description="its row in the database, if it is kept")
 
@@ -144,6 +153,11 @@ class Planner(Protocol):
     @property
     def plans(self) -> bool:
         """Whether it answers the stages of planning; if not, the task goes straight to the coder."""
+        ...
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether a generalist answers once more where the stage's own model gave no usable answer."""
         ...
 
     def max_prompt_tokens(self, stage: Stage) -> int:

@@ -28,7 +28,15 @@ from harness.supplement.messages.asking import KeptAnswer
 from harness.validation.confirmation.recorded import GoldGuardEvents, KeptTwin, Module, TwinSet, keep_recorded
 from host.settings import settings_with_sources
 from models.attribution import Attribution, CodePlace, Evidence, Experiment, Label
-from models.base_evaluation import BaseReport, Forgetting, ForgettingBounds, ObjectiveTest, RowLoss
+from models.base_evaluation import (
+    BaseReport,
+    Forgetting,
+    ForgettingBounds,
+    ObjectiveTest,
+    PlanningEvidence,
+    PlanningTest,
+    RowLoss,
+)
 from models.campaign_settings import StepTestMode
 from models.causes import Cause, Layer, TestCategory
 from models.chat import Message
@@ -85,6 +93,7 @@ from models.manifest import (
 from models.messages import MessageRecord, MessageRefusal, MessageState, RubricScores, TaskSource
 from models.objectives import Objective
 from models.outcomes import Blame, OracleKind, OutcomeKind, Validation
+from models.plan_reviews import GivenReview, GivenReviews, ReviewVerdict
 from models.plans import (
     Action,
     MetaPlan,
@@ -133,6 +142,7 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (EditFormat, "search-replace whole-symbol"),
     (Rung, "exact indent-shift elision symbol file"),
     (GateVerdict, "promote reject inconclusive"),
+    (ReviewVerdict, "good fine bad"),
     (Objective, "style role planning window position"),
     (Failing, "assertion exception import collection run"),
     (PlanningType, "meta step test all"),
@@ -213,7 +223,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (
         Answer,
         "text reasoning model adapter prompt prompt_tokens cached_tokens completion_tokens cost latency "
-        "temperature seed finish_reason retries endpoint second reused answer_id",
+        "temperature seed finish_reason retries endpoint second fallback reused answer_id",
     ),
     (
         Request,
@@ -265,12 +275,17 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (ControlReport, "examples matched note beaten tests lacks steps matched_steps tokens matched_tokens"),
     (
         BaseReport,
-        "role champion challenger verdict reason stages objectives forgetting bounds held_out notes served",
+        "role champion challenger verdict reason stages objectives forgetting bounds planning held_out notes served",
     ),
     (
         ObjectiveTest,
         "objective champion challenger difference low high p_repository p_adjusted rows repositories",
     ),
+    (
+        PlanningTest,
+        "type figure champion challenger difference low high p_repository p_adjusted instances repositories",
+    ),
+    (PlanningEvidence, "campaigns models tests reviews"),
     (Forgetting, "kind prompts tokens before after agreement"),
     (ForgettingBounds, "rise agreement"),
     (RowLoss, "row repository loss"),
@@ -385,6 +400,8 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (Standing, "state rule reason"),
     (Measure, "turn round adapters samples"),
     (RetentionItem, "kind path bytes why"),
+    (GivenReview, "sample verdict note"),
+    (GivenReviews, "campaign reviews"),
 ]
 
 SETTINGS = """

@@ -95,9 +95,9 @@ def repeats(uses: Sequence[StageUse]) -> Section:
             "Retries: failed requests before an answer came. Malformed: answers that could not be read. Repairs: "
             "second questions, for any reason.",
         ),
-        ("stage", "planner", "retries", "malformed", "repairs"),
-        _rows(uses, lambda x: (x.retries, x.malformed, x.repairs)),
-        ("retries", "malformed", "repairs"),
+        ("stage", "planner", "retries", "malformed", "repairs", "by the generalist"),
+        _rows(uses, lambda x: (x.retries, x.malformed, x.repairs, x.fallbacks)),
+        ("retries", "malformed", "repairs", "by the generalist"),
     )
     panels = [
         _panel("retries", uses, lambda use: use.retries, short),

@@ -99,6 +99,7 @@ class PlantedPlanner:
     judges: bool = False
     classified: frozenset[Stage] = frozenset()
     guides_ranking: bool = False
+    falls_back: bool = False
     plans: bool = True
 
     def max_prompt_tokens(self, stage: Stage) -> int:

@@ -11,11 +11,19 @@ from models.chat import Message, prompt_text, read_prompt
 from models.control import control_tokens
 from models.errors import DatabaseError, PlanError
 from models.outcomes import Blame, OutcomeKind
-from models.protocols import Request, Stage
+from models.protocols import FALLBACK, Request, Stage
 from store.runs.events import DecisionEvent, TestEvent
 
+UNFINISHED = "its attempt was cut short before its judgements became decisions, or is under way"
 OTHER_TEMPLATES = "its prompts are of other templates than those in force: another version made them"
 _UNANSWERED, _SECOND, _LEFT_OUT, _JUDGE = "unanswered", "second-opinion", "left-out", "judge"
+_NEEDED = {
+    Stage.PART_PLAN: ("meta", "part"),
+    Stage.TEST_PLAN: ("meta", "part"),
+    Stage.CODE: ("meta", "part", "plan", "step", "edit_format"),
+    Stage.ADJUSTMENT: ("meta", "part"),
+}
+"""The fields without which a stage's request cannot be rendered."""
 _OVERRULED = "judge: judged irrelevant, but "
 
 
@@ -68,6 +76,10 @@ def check_prompts(log: AttemptLog) -> tuple[list[Finding], int, bool]:
             request = log.request(call)
         except (Unrestorable, DatabaseError):
             continue  # found by check_requests
+        if lacking := [name for name in _NEEDED.get(request.stage, ()) if getattr(request, name) is None]:
+            detail = f"its request is of {request.stage.value} and has no {lacking[0]}"
+            findings.append(Finding(check="prompts", cites=(call.seq,), detail=detail))
+            continue
         found = _matches(call.prompt, request)
         if found is None:
             other = True
@@ -127,12 +139,12 @@ def _judged(log: AttemptLog, stage: Stage, read: Callable[[Request, str], dict[s
     for event in log.events:
         if not isinstance(event, DecisionEvent) or event.stage != stage.value:
             continue
-        if event.decision in (MALFORMED, _UNANSWERED, _SECOND, _LEFT_OUT):
+        if event.decision in (MALFORMED, FALLBACK, _UNANSWERED, _SECOND, _LEFT_OUT):
             continue
         decided.add(event.subject)
         yield from _cause(event, said.get(event.subject))
     for subject, (value, seq) in said.items():
-        if subject not in decided:
+        if subject not in decided and log.ended:
             detail = f"{subject!r} was judged {value}, and nothing was decided of it"
             yield Finding(check="judgements", cites=(seq,), detail=detail)
 
@@ -166,6 +178,26 @@ def check_tests(log: AttemptLog) -> Iterator[Finding]:
         if told != (report.end.value, report.exit_code, report.counts()):
             found = (report.end.value, report.exit_code, report.counts())
             yield Finding(check="tests", cites=(event.seq,), detail=f"the row says {told}, its report {found}")
+
+
+def check_verdict(log: AttemptLog) -> Iterator[Finding]:
+    """What a verdict says of its tests is what the report that it rests on says."""
+    outcome = log.outcome
+    if outcome is None or outcome.validation is None or outcome.report_hash is None:
+        return
+    verdict = outcome.validation
+    try:
+        report = log.report_of(outcome.report_hash)
+    except (Unrestorable, DatabaseError) as error:
+        yield Finding(check="verdict", detail=damaged(error))
+        return
+    passed = report.passed
+    for test in (test for test in verdict.f2p_passed if test not in passed):
+        yield Finding(check="verdict", detail=f"the verdict says that {test} passed, its report does not")
+        return
+    for test in (test for test in (*verdict.f2p_failed, *verdict.p2p_failed) if test in passed):
+        yield Finding(check="verdict", detail=f"the verdict says that {test} failed, and in its report it passed")
+        return
 
 
 def check_outcome(log: AttemptLog) -> Iterator[Finding]:

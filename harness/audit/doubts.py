@@ -1,9 +1,11 @@
 """A model's doubts about a log: it reads the whole attempt in one window and cites what it does not believe.
 
-A doubt counts if it cites rows of the log and quotes one of them; what it says is not checked, so it is no fault.
+A doubt counts if it cites rows of the log and quotes one of them; what it says is not checked, so it is no fault. Each
+answer is kept among those of planners (`cra answers`), and the same question is answered from there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydantic import Field
@@ -12,15 +14,23 @@ from agent.answers import read_answer
 from harness.audit.findings import Finding
 from harness.audit.record import AttemptLog
 from llm import ChatRequest, Router
-from models.chat import Message
+from models.chat import Message, prompt_text
 from models.errors import PlanError, PromptTooLong
 from models.plans import Frozen
-from models.protocols import JUDGING_STAGES, Stage
+from models.protocols import JUDGING_STAGES, Answer, Stage
+from store.keys import digest
+from store.runs import RawStore
+from store.runs.answers import AUDIT, AnswerSlot
 from store.runs.events import CallEvent, DecisionEvent, EditEvent, Event, PlanEvent
 
 ANSWER_TOKENS = 1200
 STAGE = Stage.ADJUSTMENT
 """The stage under which a router is asked; of an endpoint's router, all stages are the same."""
+_SAME = (
+    "model", "adapter", "endpoint", "prompt_tokens", "cached_tokens", "completion_tokens", "cost", "latency", "seed",
+    "finish_reason", "retries",
+)  # fmt: skip
+"""Fields that an answer has of its completion."""
 _MOST, _LEAST_QUOTE, _ATTEMPTS, _FRAME = 8, 6, 2, 8
 _INSTRUCTIONS = """\
 You audit the log of a coding agent. Each row begins with its number in brackets. A task led to questions, answers,
@@ -68,26 +78,35 @@ class DoubtsAnswer(Frozen):
 
 class Doubts(NamedTuple):
     """Doubts that cite the log, how many do not, and what of the log was left out; `unreadable` says why there are
-    none where no answer could be read."""
+    none where no answer could be read. `answers` are the ids of the kept answers, of which `asked` are new; `cited` has
+    the rows that the doubts cite as the model saw them."""
 
     findings: tuple[Finding, ...]
     dropped: int
     left_out: str
     unreadable: str = ""
+    answers: tuple[str, ...] = ()
+    asked: int = 0
+    cited: Mapping[int, str] = MappingProxyType({})
 
 
-def ask_doubts(log: AttemptLog, router: Router, endpoint: str) -> Doubts:
-    """A model's doubts about an attempt. Raises PromptTooLong if its log does not fit into the model's window,
-    ProviderError, CapReached."""
+def ask_doubts(log: AttemptLog, router: Router, endpoint: str, keep: RawStore) -> Doubts:
+    """A model's doubts about an attempt; its answers are kept in `keep`, and not asked for again.
+
+    Raises Unrestorable or DatabaseError if the task cannot be read, PromptTooLong if the log does not fit into the
+    model's window, ProviderError, CapReached.
+    """
     rows = {event.seq: row_text(event) for event in log.events}
     messages, left_out = _fitted(log, router, endpoint)
-    wrong = ""
+    wrong, answers, asked = "", list[str](), 0
     for attempt in range(_ATTEMPTS):
         most = router.max_output_tokens(STAGE, ANSWER_TOKENS)
         request = ChatRequest(messages=messages, max_tokens=most, temperature=0.0, seed=attempt, schema_=SCHEMA)
-        [completion] = router.complete(STAGE, request)
+        slot, text = _kept(request, router, keep)
+        answers.append(slot.id)
+        asked += slot.answer is None
         try:
-            said = read_answer(DoubtsAnswer, completion.text, "doubts").doubts
+            said = read_answer(DoubtsAnswer, text, "doubts").doubts
         except PlanError as error:
             wrong = str(error)
             continue
@@ -96,8 +115,27 @@ def ask_doubts(log: AttemptLog, router: Router, endpoint: str) -> Doubts:
             for each in said
             if _is_cited(each, rows)
         )
-        return Doubts(kept, len(said) - len(kept), left_out)
-    return Doubts((), 0, left_out, f"endpoint {endpoint!r} gave no answer that can be read: {wrong}")
+        cited = {row: rows[row] for each in kept for row in each.cites}
+        return Doubts(kept, len(said) - len(kept), left_out, "", tuple(answers), asked, cited)
+    why = f"endpoint {endpoint!r} gave no answer that can be read: {wrong}"
+    return Doubts((), 0, left_out, why, tuple(answers), asked)
+
+
+def _kept(request: ChatRequest, router: Router, keep: RawStore) -> tuple[AnswerSlot, str]:
+    """The answer to a question, asked now if its place in the database was empty."""
+    question = digest(AUDIT, router.identity, request.model_dump(mode="json"))
+    slot = keep.answer_slot(question)
+    if slot.answer is not None:
+        return slot, slot.answer.text
+    [completion] = router.complete(STAGE, request)
+    answer = Answer(
+        text=completion.text,
+        reasoning=completion.reasoning,
+        prompt=prompt_text(completion.sent or request.messages),
+        **{name: getattr(completion, name) for name in _SAME},
+    )
+    keep.keep_answer(slot, AUDIT, answer)
+    return slot, answer.text
 
 
 def _is_cited(doubt: Doubt, rows: dict[int, str]) -> bool:

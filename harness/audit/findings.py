@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from models.plans import Frozen
 
 Severity = Literal["fault", "doubt"]
@@ -24,7 +26,8 @@ class AuditReport(Frozen):
     """The audit of one attempt of a trajectory.
 
     `checked` counts what each check looked at; `not_checked` says which checks could not be made, and why.
-    `doubts_dropped` counts a model's doubts that cite no row of the log or quote what is not in it.
+    `doubts_dropped` counts a model's doubts that cite no row of the log or quote what is not in it, `cited` has the
+    rows that the others cite. `answers` are the ids under which the model's answers are kept, `asked` counts new ones.
     """
 
     trajectory: str
@@ -35,6 +38,9 @@ class AuditReport(Frozen):
     findings: tuple[Finding, ...] = ()
     doubts: tuple[Finding, ...] = ()
     doubts_dropped: int = 0
+    cited: dict[int, str] = Field(default_factory=dict)
+    answers: tuple[str, ...] = ()
+    asked: int = 0
 
     @property
     def is_sound(self) -> bool:

@@ -7,8 +7,8 @@ from functools import cached_property
 from pydantic import ValidationError
 
 from models.context import ContextPackage
-from models.errors import CleanRoomError, DatabaseError
-from models.protocols import JUDGING_STAGES, Request, SourceFile, Stage
+from models.errors import CleanRoomError
+from models.protocols import JUDGING_STAGES, Request, SourceFile
 from models.suite import SuiteReport
 from store.runs import RawStore, Trace
 from store.runs.events import CallEvent, DecisionEvent, Event, OutcomeEvent, TestEvent
@@ -48,6 +48,11 @@ class AttemptLog:
         """How it ended; None: it has no outcome yet."""
         return next((each for each in self.trace.outcomes if each.attempt == self.attempt), None)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the attempt came to its end: one that a fault cut short may lack what follows from its last rows."""
+        return self.outcome is not None and self.outcome.kind.final
+
     @cached_property
     def loop_events(self) -> tuple[Event, ...]:
         """The events of the main loop after retrieval, without the measurement of tests that follows it."""
@@ -86,18 +91,23 @@ class AttemptLog:
 
     def report(self, event: TestEvent) -> SuiteReport:
         """The report of a test run. Raises Unrestorable, DatabaseError."""
+        return self.report_of(event.report_hash)
+
+    def report_of(self, key: str) -> SuiteReport:
+        """The report under a hash. Raises Unrestorable, DatabaseError."""
         try:
-            return SuiteReport.model_validate_json(self.store.get_text(event.report_hash))
+            return SuiteReport.model_validate_json(self.store.get_text(key))
         except (ValueError, ValidationError) as error:
-            raise Unrestorable(f"the report {event.report_hash[:12]} is none: {_first_line(error)}") from error
+            raise Unrestorable(f"the report {key[:12]} is none: {_first_line(error)}") from error
 
     def context(self) -> ContextPackage | None:
         """The context that the first question after retrieval shows. Raises Unrestorable, DatabaseError."""
-        first = next((call for call in self.calls if Stage(call.stage) not in JUDGING_STAGES), None)
+        judging = {stage.value for stage in JUDGING_STAGES}
+        first = next((call for call in self.calls if call.stage not in judging), None)
         return None if first is None else self.request(first).context
 
 
-def damaged(error: DatabaseError | Unrestorable) -> str:
+def damaged(error: Exception) -> str:
     """What is wrong with a text, in one line."""
     return _first_line(error)
 

@@ -8,6 +8,7 @@ the files, decisions and the patch must come out as they were recorded.
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.asking import ATTEMPTS
 from agent.loop import solve
 from harness.audit.findings import Finding
 from harness.audit.record import AttemptLog
@@ -19,7 +20,7 @@ from models.judging import QuestionForm
 from models.limits import LoopLimits
 from models.outcomes import OutcomeKind
 from models.plans import MetaPlan, PartPlan
-from models.protocols import Answer, Request, Stage
+from models.protocols import FALLBACK, Answer, Request, Stage
 from models.suite import SuiteReport
 from repos.git import Git
 from runtime.trees import checked_out
@@ -154,9 +155,18 @@ class _Rows:
             raise PromptTooLong(outcome.detail)
         if not isinstance(row, CallEvent) or row.stage != request.stage.value:
             raise self._differs(row, f"the replay asks {request.stage.value} where the log has {_named(row)}")
-        following = self.log.loop_events[self.place + 1 : self.place + 2]
-        second = next((e.reason for e in following if isinstance(e, DecisionEvent) and e.decision == _SECOND), None)
-        return Answer(text=row.response, reasoning=row.reasoning, model=row.model, second=second)
+        noted: dict[str, str] = {}
+        for event in self.log.loop_events[self.place + 1 : self.place + 3]:
+            if not isinstance(event, DecisionEvent) or event.decision not in (FALLBACK, _SECOND):
+                break
+            noted[event.decision] = event.reason
+        return Answer(
+            text=row.response,
+            reasoning=row.reasoning,
+            model=row.model,
+            fallback=noted.get(FALLBACK),
+            second=noted.get(_SECOND),
+        )
 
     def run_tests(self, changed: list[str], patch: str) -> SuiteReport | None:
         """The report of the next row; None if the log has no test run here.
@@ -207,6 +217,7 @@ class _Recorded:
         self.plans = PLANNERS[self.name].plans
         self.question_form = QuestionForm()
         self.edit_format = _edit_format(rows.log)
+        self.falls_back = any(call.step_attempt >= ATTEMPTS for call in rows.log.calls)
 
     def answer(self, request: Request) -> Answer:
         return self._rows.answer(request)

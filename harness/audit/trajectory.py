@@ -4,22 +4,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from harness.audit.checks import (
     OTHER_TEMPLATES,
+    UNFINISHED,
     check_judgements,
     check_order,
     check_outcome,
     check_prompts,
     check_requests,
     check_tests,
+    check_verdict,
 )
 from harness.audit.doubts import Doubts
 from harness.audit.findings import AuditReport, Finding
 from harness.audit.record import AttemptLog, Unrestorable, damaged
 from harness.audit.replay import replay
 from harness.planners.registry import PLANNERS
-from models.errors import DatabaseError
+from models.errors import DatabaseError, PromptTooLong, RepositoryError
 from models.limits import LoopLimits
+from models.protocols import Stage
 from repos.git import Git
 from store.runs import RawStore
 from store.runs.events import CallEvent, DecisionEvent, EditEvent, TestEvent
@@ -43,11 +48,13 @@ def audit_trajectory(
     place: Callable[[AttemptLog], ReplayPlace],
     doubts: Callable[[AttemptLog], Doubts] | None = None,
 ) -> AuditReport:
-    """Check the attempt of a trajectory that counts; `doubts` asks a model about it if nothing mechanical is wrong with
-    its texts. Raises UsageError for an unknown id, and as `doubts` does."""
+    """Check the attempt of a trajectory that counts; `doubts` asks a model about it.
+
+    Raises UsageError for an unknown id, and ProviderError and CapReached as `doubts` does.
+    """
     try:
         log = AttemptLog(store, store.trace(trajectory, prompts=True))
-    except DatabaseError as error:
+    except (DatabaseError, ValidationError) as error:
         return AuditReport(
             trajectory=trajectory,
             attempt=None,
@@ -57,8 +64,11 @@ def audit_trajectory(
             findings=(Finding(check="texts", detail=damaged(error)),),
         )
     findings = [*check_order(log), *check_requests(log), *check_judgements(log), *check_tests(log), *check_outcome(log)]
+    findings += check_verdict(log)
     checked = dict(_counted(log))
     not_checked: dict[str, str] = {}
+    if not log.ended:
+        not_checked["judgements without decision"] = UNFINISHED
     of_prompts, compared, other = check_prompts(log)
     findings += of_prompts
     checked["prompts"] = compared
@@ -76,13 +86,20 @@ def audit_trajectory(
                 differences, events = replay(log, found.git, found.limits, found.scratch)
                 findings += differences
                 checked["replay"] = events
-            except (Unrestorable, DatabaseError) as error:
+            except (Unrestorable, DatabaseError, RepositoryError) as error:
                 why_not = damaged(error)
     if why_not:
         not_checked["replay"] = why_not
-    asked = doubts(log) if doubts is not None and log.calls else Doubts((), 0, "")
+    asked = Doubts((), 0, "")
+    if doubts is not None and log.calls:
+        try:
+            asked = doubts(log)
+        except (Unrestorable, DatabaseError, PromptTooLong) as error:
+            asked = asked._replace(unreadable=damaged(error))
     if asked.unreadable:
         not_checked["doubts"] = asked.unreadable
+    if asked.left_out:
+        not_checked["doubts about retrieval"] = f"{asked.left_out} were left out: the log is too long for the model"
     return AuditReport(
         trajectory=log.trace.id,
         attempt=log.attempt,
@@ -92,6 +109,9 @@ def audit_trajectory(
         findings=tuple(findings),
         doubts=asked.findings,
         doubts_dropped=asked.dropped,
+        cited=dict(asked.cited),
+        answers=asked.answers,
+        asked=asked.asked,
     )
 
 
@@ -111,4 +131,6 @@ def _not_replayable(log: AttemptLog) -> str:
         return f"it is of source {log.trace.source!r}: its files were the user's own"
     if not log.calls:
         return "it asked nothing"
+    if unknown := sorted({call.stage for call in log.calls} - {stage.value for stage in Stage}):
+        return f"stage {unknown[0]!r} is not known here"
     return ""

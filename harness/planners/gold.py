@@ -60,6 +60,7 @@ class GoldPlanner:
     judges = True
     classified: frozenset[Stage] = frozenset()
     guides_ranking = False
+    falls_back = False
     plans = True
 
     def __init__(self, gold: GoldPatch, edit_format: EditFormat, limits: StudentLimits | None = None) -> None:

@@ -17,6 +17,7 @@ class NullPlanner:
     judges = False
     classified: frozenset[Stage] = frozenset()
     guides_ranking = False
+    falls_back = False
     plans = True
 
     def max_prompt_tokens(self, stage: Stage) -> int:

@@ -87,9 +87,16 @@ def campaign_config(
 
 
 def with_adapters(settings: Settings, adapters: Mapping[Stage, str]) -> Settings:
-    """Settings that fix the adapters by their served names instead of the active ones; "": the base alone."""
-    overrides = {**settings.models.overrides, **adapters}
-    return settings.model_copy(update={"models": settings.models.model_copy(update={"overrides": overrides})})
+    """Settings that fix the adapters by their served names instead of the active ones; "": the base alone.
+
+    Whole runs with fixed adapters measure the student: no generalist answers in its place.
+    """
+    if not adapters:
+        return settings
+    models = settings.models
+    overrides, roles = {**models.overrides, **adapters}, models.roles.model_copy(update={"generalist": None})
+    models = models.model_copy(update={"overrides": overrides, "roles": roles})
+    return settings.model_copy(update={"models": models})
 
 
 def estimate(

@@ -151,6 +151,11 @@ class PlannerProxy:
         return self.planner.guides_ranking
 
     @property
+    def falls_back(self) -> bool:
+        """Whether a generalist answers what the wrapped planner's own models cannot."""
+        return self.planner.falls_back
+
+    @property
     def plans(self) -> bool:
         """Whether the wrapped planner answers the stages of planning."""
         return self.planner.plans

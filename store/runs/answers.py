@@ -1,6 +1,7 @@
 """Answers of planners, kept for all processes: each question is asked once, unless its answer was declared void."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Connection, select
 
@@ -49,13 +50,17 @@ def read_slot(connection: Connection, question: str) -> AnswerSlot:
     return AnswerSlot(question, row.generation, Answer.model_validate_json(text))
 
 
-def answer_row(slot: AnswerSlot, stage: Stage, answer: Answer, texts: Texts) -> AnswerRow:
+AUDIT: Literal["audit"] = "audit"
+"""The place of a stage in the rows of answers to audits, which belong to none."""
+
+
+def answer_row(slot: AnswerSlot, stage: Stage | Literal["audit"], answer: Answer, texts: Texts) -> AnswerRow:
     """The row of an answer; its text is added to `texts`."""
     return AnswerRow(
         id=slot.id,
         question=slot.question,
         generation=slot.generation,
-        stage=stage.value,
+        stage=str(stage),
         endpoint=answer.endpoint,
         model=answer.model,
         prompt_tokens=answer.prompt_tokens,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
+from typing import Literal
 
 from sqlalchemy import select
 
@@ -66,7 +67,7 @@ class RawCoordination(RawReader):
                 return now if now.answer is not None else None
             return now
 
-    def keep_answer(self, slot: AnswerSlot, stage: Stage, answer: Answer) -> str:
+    def keep_answer(self, slot: AnswerSlot, stage: Stage | Literal["audit"], answer: Answer) -> str:
         """Store the answer to a question, unless one is stored, and give back the lease; the hash of its text."""
         texts = Texts()
         row = answer_row(slot, stage, answer, texts)

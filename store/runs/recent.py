@@ -6,17 +6,19 @@ from sqlalchemy import Engine, func, select
 
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from models.protocols import FALLBACK
 from store.database import reading
 from store.leases import LEASES, database_time
 from store.runs.superseded import counted
-from store.tables import CampaignRun, TaskRun, table_of
+from store.tables import CampaignRun, RetrievalDecision, TaskRun, table_of
 
-_RUNS, _TRAJECTORIES = table_of(CampaignRun), table_of(TaskRun)
+_RUNS, _TRAJECTORIES, _DECISIONS = table_of(CampaignRun), table_of(TaskRun), table_of(RetrievalDecision)
 
 
 class CampaignLine(Frozen):
     """A campaign that ran lately: its trajectories; those with an attempt, closed, passed; and those worked on now.
 
+    `fallbacks` counts, by stage, the answers of the generalist in place of the stage's own model.
     What no hidden test judged has not passed.
     """
 
@@ -27,6 +29,7 @@ class CampaignLine(Frozen):
     closed: int
     passed: int
     held: int
+    fallbacks: dict[str, int]
 
 
 def recent_campaigns(engine: Engine, limit: int) -> list[CampaignLine]:
@@ -40,6 +43,8 @@ def recent_campaigns(engine: Engine, limit: int) -> list[CampaignLine]:
         func.count().filter(_TRAJECTORIES.c.outcome == OutcomeKind.PASSED.value),
     )
     open_ones = select(LEASES.c.name).join(_TRAJECTORIES, _TRAJECTORIES.c.id == LEASES.c.name)
+    fallbacks = select(_DECISIONS.c.stage, func.count()).where(_DECISIONS.c.decision == FALLBACK)
+    fallbacks = fallbacks.group_by(_DECISIONS.c.stage).order_by(_DECISIONS.c.stage)
     lines: dict[str, CampaignLine] = {}
     with reading(engine) as connection:
         for name, campaign, started in connection.execute(runs.order_by(last.desc())):
@@ -50,8 +55,16 @@ def recent_campaigns(engine: Engine, limit: int) -> list[CampaignLine]:
             total, begun, closed, passed = connection.execute(counts.where(of_campaign, counts_here)).one()
             leased = open_ones.where(of_campaign, LEASES.c.expires_at > database_time(connection))
             held = len(connection.execute(leased).all())
+            fallen = connection.execute(fallbacks.where(_DECISIONS.c.campaign_id == campaign)).all()
             lines[name] = CampaignLine(
-                name=name, started_at=started, trajectories=total, begun=begun, closed=closed, passed=passed, held=held
+                name=name,
+                started_at=started,
+                trajectories=total,
+                begun=begun,
+                closed=closed,
+                passed=passed,
+                held=held,
+                fallbacks=dict(fallen),
             )
             if len(lines) == limit:
                 break

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, case, cast, func, sel
 
 from models.outcomes import OutcomeKind
 from models.plans import Frozen
+from models.protocols import FALLBACK
 from models.training import PairSource
 from store.runs.funnel import CampaignFunnel, read_funnel
 from store.runs.latencies import StageLatency, read_latencies
@@ -32,8 +33,8 @@ class StageUse(Frozen):
     """The calls of one planner at one stage, in all attempts.
 
     Of the `questions`, `calls` reached a model; the rest reused earlier answers. Tokens, cost,
-    seconds and retries are those of the calls. `malformed` answers could not be parsed; `repairs` are second
-    attempts, for any reason.
+    seconds and retries are those of the calls. `malformed` answers could not be parsed; `repairs` are further
+    attempts, for any reason; `fallbacks` are answers of the generalist in place of the stage's own model.
     """
 
     planner: str
@@ -48,6 +49,7 @@ class StageUse(Frozen):
     retries: int
     malformed: int
     repairs: int
+    fallbacks: int
 
 
 class ClosedTrajectory(Frozen):
@@ -123,19 +125,27 @@ def read_stages(connection: Connection, campaign_id: str | None) -> list[StageUs
     )
     if campaign_id is not None:
         query = query.where(_CALLS.c.campaign_id == campaign_id)
-    malformed = _malformed(connection, campaign_id)
+    malformed = _decisions(connection, campaign_id, "malformed")
+    fallbacks = _decisions(connection, campaign_id, FALLBACK)
     return [
-        StageUse.model_validate({**row, "malformed": malformed.get((row["planner"], row["stage"]), 0)})
+        StageUse.model_validate(
+            {
+                **row,
+                "malformed": malformed.get((row["planner"], row["stage"]), 0),
+                "fallbacks": fallbacks.get((row["planner"], row["stage"]), 0),
+            }
+        )
         for row in connection.execute(query).mappings()
     ]
 
 
-def _malformed(connection: Connection, campaign_id: str | None) -> dict[tuple[str, str], int]:
+def _decisions(connection: Connection, campaign_id: str | None, decision: str) -> dict[tuple[str, str], int]:
+    """How often a decision was made, by planner and stage."""
     decisions = table_of(RetrievalDecision)
     query = (
         select(_TRAJECTORIES.c.planner, decisions.c.stage, func.count())
         .join(_TRAJECTORIES, same_trajectory(decisions))
-        .where(decisions.c.decision == "malformed")
+        .where(decisions.c.decision == decision)
         .group_by(_TRAJECTORIES.c.planner, decisions.c.stage)
     )
     if campaign_id is not None:

@@ -27,6 +27,7 @@ from store.tables.curated import (
 )
 from store.tables.evidence import EditRow, EvidenceColumns, PlanRow, RetrievalDecision, RetrievalLlmCall, TestRun
 from store.tables.learning import AnswerScore, EvaluationRow, ImprovementStep, TrainingRun
+from store.tables.plan_reviews import PlanReviewRow
 from store.tables.supplements import SupplementRound, TestQualityRow
 from store.tables.training import TrainingDataset, TrainingPlan
 
@@ -51,6 +52,7 @@ __all__ = [
     "InstanceRow",
     "Lease",
     "OutcomeRow",
+    "PlanReviewRow",
     "PlanRow",
     "Promotion",
     "RawTable",

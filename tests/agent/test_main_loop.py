@@ -85,7 +85,7 @@ class Scripted:
     """Answers each stage by a function of the request."""
 
     name, identity, edit_format = "scripted", "1", EditFormat.SEARCH_REPLACE
-    judges, guides_ranking, plans = False, False, True
+    judges, guides_ranking, plans, falls_back = False, False, True, False
     classified: frozenset[Stage] = frozenset()
 
     def max_prompt_tokens(self, stage: Stage) -> int:

@@ -21,6 +21,7 @@ class Scripted:
 
     identity = "scripted"
     classified: frozenset[Stage] = frozenset()
+    falls_back = False
 
     def __init__(self, script: dict[Stage, object], second: dict[Stage, object] | None = None) -> None:
         self.script, self.second = script, second or {}

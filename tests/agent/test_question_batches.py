@@ -33,6 +33,7 @@ class Asked:
     edit_format: EditFormat = EditFormat.SEARCH_REPLACE
     judges: bool = True
     guides_ranking: bool = False
+    falls_back: bool = False
     plans: bool = False
 
     def max_prompt_tokens(self, stage: Stage) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.audit_faults import PLANTS, measure
+from benchmarks.audit_faults import measure
+from benchmarks.audit_plants import PLANTS
 from cli.audit import ReplayPlaces
 from harness.audit import AuditReport, audit_trajectory
 from harness.audit.doubts import ask_doubts, packed
@@ -15,9 +16,10 @@ from harness.packages.package import RepoPackage
 from host.settings import load_settings
 from models.errors import PromptTooLong
 from store.runs.results import closed_trajectories
+from store.runs.voiding import AnswerChoice, forget_answers
 from tests.support.asking import router
 from tests.support.bad_server import ScriptedServer
-from tests.support.campaign_runs import coding, gold_code, newest, run, store
+from tests.support.campaign_runs import coding, gold_code, newest, rows, run, store
 from tests.support.commands import invoke
 
 pytestmark = pytest.mark.index
@@ -66,7 +68,7 @@ def test_planted_faults_are_found(sample: RepoPackage, configured: Configure) ->
     assert measure(source, "c", "none", None, None, 0)[1:] == (1, 0, 0)
     for kind, plant in PLANTS.items():
         found = measure(source, "c", kind, plant, None, 1)
-        if kind == "swap prompts" and not found.planted:
+        if kind in ("swap prompts", "swap answers") and not found.planted:
             continue  # an instance of one step has one prompt of code
         assert (found.planted, found.found) == (1, 1), kind
 
@@ -101,7 +103,7 @@ def test_doubts_must_cite_the_log(sample: RepoPackage, configured: Configure) ->
         {"cites": [edit.seq], "quote": "words that nobody wrote", "why": "quotes what is not there"},
     ]
     with ScriptedServer(lambda _: json.dumps({"doubts": said})) as server:
-        doubts = ask_doubts(log, router(server), "here")
+        doubts = ask_doubts(log, router(server), "here", raw)
         [asked] = server.requests
     assert [finding.cites for finding in doubts.findings] == [(edit.seq,)]
     assert doubts.findings[0].severity == "doubt"
@@ -110,12 +112,12 @@ def test_doubts_must_cite_the_log(sample: RepoPackage, configured: Configure) ->
     assert f"[{edit.seq}] edit" in shown
     assert log.request(log.calls[0]).task.text in shown
     with ScriptedServer(lambda _: "I doubt it all") as server:
-        unread = ask_doubts(log, router(server), "here")
+        unread = ask_doubts(log, router(server, model="other"), "here", raw)  # the answer above is kept
         assert len(server.requests) == 2
     assert unread.findings == ()
     assert unread.unreadable
     with ScriptedServer(lambda _: "{}") as server, pytest.raises(PromptTooLong, match="here"):
-        ask_doubts(log, router(server, window=600), "here")
+        ask_doubts(log, router(server, window=600), "here", raw)
 
 
 def test_a_log_that_is_too_long_is_packed_without_retrieval(sample: RepoPackage, configured: Configure) -> None:
@@ -146,3 +148,29 @@ def test_the_command_exits_by_what_it_finds(sample: RepoPackage, configured: Con
     assert nothing.returncode != 0
     assert "other" in nothing.stderr
     assert "c" in nothing.stderr
+
+
+def test_answers_about_a_log_are_kept_and_not_asked_for_again(sample: RepoPackage, configured: Configure) -> None:
+    configured("http://127.0.0.1:1")
+    run(sample, "gold")
+    raw = store()
+    [key] = closed_trajectories(raw.engine, "c")
+    log = AttemptLog(raw, raw.trace(key, prompts=True))
+    edit = next(event for event in log.events if event.event == "edit")
+    doubts = [{"cites": [edit.seq], "quote": edit.path, "why": "so"}]
+    with ScriptedServer(["no", json.dumps({"doubts": doubts})]) as server:
+        first = ask_doubts(log, router(server), "here", raw)
+        again = ask_doubts(log, router(server), "here", raw)
+        assert len(server.requests) == 2
+    assert (first.asked, again.asked) == (2, 0)
+    assert first.findings == again.findings
+    assert first.answers == again.answers
+    assert set(first.cited) == {edit.seq}
+    assert edit.path in first.cited[edit.seq]
+    kept = rows("SELECT stage, endpoint FROM answers WHERE stage = 'audit'")
+    assert kept == [("audit", "here")] * 2
+    choice = AnswerChoice(endpoint="here")
+    assert forget_answers(raw.engine, choice, "bad").answers == 2
+    with ScriptedServer(json.dumps({"doubts": []})) as server:
+        anew = ask_doubts(log, router(server), "here", raw)
+    assert (anew.asked, anew.findings) == (1, ())

@@ -183,17 +183,29 @@ def test_an_answer_is_shortened_to_what_the_prompt_leaves() -> None:
         assert 500 < server.requests[0]["max_tokens"] < 550
 
 
-def test_what_outgrows_a_specialist_goes_to_the_generalist() -> None:
+def test_a_specialist_refuses_what_outgrows_it_and_the_generalist_says_why_it_answers() -> None:
     with ScriptedServer("small", window=500) as small, ScriptedServer("large", window=100_000) as large:
         endpoints = {"small": endpoint(small), "large": endpoint(large), "lies": endpoint(small, window=100_000)}
         roles = Roles(reasoning="small", coding="lies", generalist="large")
         student = open_router(ModelSettings(endpoints=endpoints, roles=roles), "student")
+        assert student.falls_back
         assert asked(student, Stage.SCOPE)[0] == "small"
-        assert asked(student, Stage.SCOPE, request("word " * 1000))[0] == "large"
-        assert asked(student, Stage.CODE, request("word " * 1000))[0] == "large"
-        assert asked(student, Stage.META_PLAN, request("word " * 50_000))[0] == "large"
+        for stage in (Stage.SCOPE, Stage.CODE):
+            with pytest.raises(PromptTooLong, match=r"endpoint '(small|lies)'"):
+                asked(student, stage, request("word " * 1000))
+        [said] = student.complete_by_generalist(Stage.SCOPE, request("word " * 50_000), "too long")
+        assert (said.endpoint, said.fallback) == ("large", "too long")
         with pytest.raises(PromptTooLong, match="endpoint 'large'"):
-            asked(student, Stage.SCOPE, request("word " * 200_000))
+            student.complete_by_generalist(Stage.SCOPE, request("word " * 200_000), "too long")
+        assert 90_000 < student.generalist_prompt_tokens(1000) < 99_000
+
+
+def test_without_a_generalist_nothing_falls_back() -> None:
+    with ScriptedServer("fine", window=500) as server:
+        alone = router(server)
+        assert not alone.falls_back
+        with pytest.raises(ValueError, match="generalist"):
+            alone.complete_by_generalist(Stage.SCOPE, request(), "too long")
 
 
 def test_identity_follows_models_and_adapters_and_nothing_else() -> None:

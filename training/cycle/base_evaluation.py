@@ -6,7 +6,6 @@ with a note; their objectives' held-out losses count.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from evals.base_gate import BaseEvidence, decide_base
@@ -25,6 +24,7 @@ from training.adapters.registry.succession import named_base
 from training.bases.bases import PARENT, Base, list_bases
 from training.bases.thinking import base_thinks
 from training.cycle.base_measures import BaseContest, BaseMeasures, HeldOut, held_out_rows, trained_repositories_of
+from training.cycle.base_planning import PlanningCampaigns, planning_evidence, planning_notes
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import BY_WHOLE_RUNS, evaluate
 from training.cycle.forgetting import INSTRUCTIONS
@@ -38,9 +38,11 @@ def evaluate_base(
     name: str,
     against: str | None = None,
     held_out: Path | None = None,
+    planning: PlanningCampaigns | None = None,
 ) -> BaseReport:
     """Compare a tuned base with another (unset: the one that its role uses, else the one it was tuned from), and log
-    the gate's report. Stored answers and measures are reused. Nothing is promoted.
+    the gate's report. Stored answers and measures are reused. Nothing is promoted. `planning` are campaigns in which
+    the two bases planned, whose figures by type of plan are compared as well.
 
     Raises UsageError for a base that was not tuned here, RegistryError, EvaluationError.
     """
@@ -52,11 +54,12 @@ def evaluate_base(
         raise UsageError(f"{challenger.name} would be compared with itself; name another with --against")
     role = lineage.role
     thinking = base_thinks(context.settings, champion, targets_of(role)[0])
-    alike = _alike(context, thinking)
+    alike = context.alike(thinking)
     pairs, served, notes, missing = _stages(alike, steps, role, champion, challenger)
     rows = held_out_of(context, registry, lineage, held_out)
     contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
     measured = steps.measure(f"{challenger.name} with {champion.name}", alike, contest)
+    plans = None if planning is None else planning_evidence(context, planning, _seen(context, registry, lineage))
     limits, bases = context.settings.guardrails, list_bases(context.curated)
     report = decide_base(
         BaseEvidence(
@@ -67,8 +70,14 @@ def evaluate_base(
             losses={each: (measured.champion[each], measured.challenger[each]) for each in measured.champion},
             forgetting=measured.forgetting,
             bounds=ForgettingBounds(rise=limits.forgetting_rise, agreement=limits.forgetting_agreement),
+            planning=plans,
             held_out=f"{rows.name}, which stopped the training" if rows.watched else rows.name,
-            notes=(*notes, *_about(rows), *filter(None, [window_note(registry, bases, challenger, champion)])),
+            notes=(
+                *notes,
+                *_about(rows),
+                *(planning_notes(plans) if plans else ()),
+                *filter(None, [window_note(registry, bases, challenger, champion)]),
+            ),
             served=served,
             missing=(*missing, *_unmeasured(lineage, measured), *_disagreeing(measured)),
         ),
@@ -82,13 +91,6 @@ def _longest(context: TrainingContext, *bases: Base) -> int:
     """Tokens of the longest row that is measured: it fits into both windows."""
     windows = [base.facts.get("window") for base in bases]
     return min(context.settings.training.max_tokens, *(size for size in windows if isinstance(size, int)))
-
-
-def _alike(context: TrainingContext, thinking: bool | None) -> TrainingContext:
-    """A context in which both bases answer in this process, with the same thinking."""
-    training = context.settings.training.model_copy(update={"thinking": thinking, "endpoint": ""})
-    settings = context.settings.model_copy(update={"training": training})
-    return replace(context, settings=settings, in_process=True)
 
 
 def _stages(
@@ -149,6 +151,12 @@ def held_out_of(context: TrainingContext, registry: BaseRegistry, lineage: BaseL
             "name a dataset whose rows were held out: --held-out DIR"
         )
     return held_out_rows(own, seen=seen, role=lineage.role)
+
+
+def _seen(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage) -> set[str]:
+    """The repositories that a base, or a tuned one before it, was trained on."""
+    lineages = (lineage, *_before(context, registry, lineage))
+    return set().union(*(_trained_on(context, each) for each in lineages))
 
 
 def _before(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage) -> Iterator[BaseLineage]:

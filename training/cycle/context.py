@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,6 +89,12 @@ class TrainingContext:
     def require_reserved_packages(self, packages: Sequence[Path]) -> None:
         """Raise GuardrailError if a package's repository is not reserved for evaluation."""
         self.require_reserved([read_package(path).manifest.name for path in packages])
+
+    def alike(self, thinking: bool | None) -> "TrainingContext":
+        """A context in which any bases answer in this process, with the same thinking."""
+        training = self.settings.training.model_copy(update={"thinking": thinking, "endpoint": ""})
+        settings = self.settings.model_copy(update={"training": training})
+        return replace(self, settings=settings, in_process=True)
 
     def subject(self, base: Base, adapter: AdapterVersion | None) -> Subject:
         """The subject of an evaluation: a base, with an adapter or alone."""
