@@ -9,7 +9,6 @@ import typer
 from rich.text import Text
 
 from cli.doctor_trainers import trainers, vllm
-from models.rehearsal import Finding, Verdict
 from cli.local_engine import NAMED
 from cli.options import JsonOption
 from cli.output import errors, print_json, printable, table

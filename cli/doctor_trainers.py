@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
-from models.rehearsal import Finding, Verdict
 from host.process import CommandFailed, run
 from llm.serving.environments import environments, probe_environment
 from models.errors import ServingError
+from models.rehearsal import Finding, Verdict
 from models.settings import Settings
 from training.fit.installed import NEEDED, install_command, installed, needs_newer_trl
 from training.fit.recipe import TrainingBackend

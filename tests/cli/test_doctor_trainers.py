@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("trl")
 
 from cli.doctor_trainers import trainers, vllm
-from models.rehearsal import Finding
 from models.errors import TrainingError
+from models.rehearsal import Finding
 from models.serving_settings import ServingSettings
 from models.settings import Settings
 from models.training_settings import TrainingSettings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.outsource.requirements import fetch_wheels as fetch_wheels_of_a_pack
+from exchange.lock import fetch_wheels as fetch_wheels_of_a_pack
 from models.errors import AirGapError
 from models.manifest import Environment
 from runtime.environments import fetch_wheels, installed_interpreters
