@@ -9,6 +9,7 @@ import pytest
 
 from models.training import TrainingTarget
 from store.database import open_database
+from store.learning.datasets import add_dataset
 from store.learning.trainings import FinishedTraining, find_training, store_training, store_training_job
 from store.leases import take
 from store.snapshots import snapshot_sqlite
@@ -19,9 +20,20 @@ def data(tmp_path: Path) -> Path:
     """A data directory whose raw database knows one training inside and one outside of it, and holds a lease."""
     data = tmp_path / "data"
     engine = open_database(data / "raw.sqlite", "raw")
+    add_dataset(
+        engine,
+        "d" * 64,
+        TrainingTarget.SCOPE,
+        source="gold",
+        examples=1,
+        config={},
+        repositories=["r"],
+        content="{}",
+        considered="{}",
+    )
     for job, place in (("in", data / "trainings" / "in" / "adapter"), ("out", tmp_path / "elsewhere")):
         store_training_job(engine, job, TrainingTarget.SCOPE, "gold", "b" * 64, "d" * 64, {})
-        store_training(engine, FinishedTraining(job, "a" * 64, place, "trl-cpu", 1, 2, 3.0, {}), "")
+        store_training(engine, FinishedTraining(job, "a" * 64, place, "trl-cpu", 1, 2, 3.0, {}), "{}\n")
     with engine.begin() as connection:
         assert take(connection, ["one"]) == {"one"}
     return data
@@ -66,7 +78,7 @@ def test_a_copy_that_is_made_while_others_write_is_one_state(data: Path, tmp_pat
             job = f"more-{len(written)}"
             store_training_job(engine, job, TrainingTarget.SCOPE, "gold", "b" * 64, "d" * 64, {})
             place = data / "trainings" / job
-            store_training(engine, FinishedTraining(job, "a" * 64, place, "trl-cpu", 1, 2, 3.0, {}), "")
+            store_training(engine, FinishedTraining(job, "a" * 64, place, "trl-cpu", 1, 2, 3.0, {}), "{}\n")
             written.append(job)
 
     writer = threading.Thread(target=write)
