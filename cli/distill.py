@@ -37,7 +37,7 @@ def plan(as_json: JsonOption = False) -> None:
     with step_bars() as show:
         found = plan_distillation(
             open_context(settings, lambda what, done, total: show(what, done, total or 0)),
-            ended=bool(getattr(settings, "air_gapped", False)),
+            ended=settings.air_gapped,
         )
     if as_json:
         print_json(found)

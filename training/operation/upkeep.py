@@ -1,6 +1,6 @@
 """Databases between rounds: their sizes, compaction where it pays, and how long the disk lasts at this rate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -74,8 +74,3 @@ def forecast(disks: Sequence[DiskState], settings: Settings) -> Forecast:
     if limits.disk_budget_gib is not None:
         room = min(room, int(limits.disk_budget_gib * GIB) - last[-1].used)
     return Forecast(bytes_per_turn=rate, turns_left=max(0, room) // rate if rate > 0 else None)
-
-
-def total(databases: Mapping[str, DatabaseUpkeep]) -> int:
-    """Bytes of all databases."""
-    return sum(each.bytes for each in databases.values())
