@@ -1,12 +1,14 @@
 """What the installation of a bundle takes on a machine with Python, git and a shell alone, without a network or root.
 
-    uv run python benchmarks/empty_root.py BUNDLE --home DIR [--package NAME] [--limit N] [--library NAME]... [--json]
+    uv run python benchmarks/empty_root.py BUNDLE --home DIR [--package NAME] [--limit N]
+        [--library NAME]... [--python PREFIX]... [--json]
 
 The machine is a root of the files and libraries of these programs (tests/support/empty_root.py); DIR, which must be
 new, is what lasts of it. Rows: seconds to check (`--dry-run`), to install, to install again, of `cra --version`, of
 `cra doctor`, and of a campaign of gold and null over a package of the bundle's corpus; then MiB on disk, and what came
-of the campaign. `--library libgomp.so.1` adds what the extra `local` takes from the system. Where root runs this, the
-bundle's files are given to the ordinary user that installs it.
+of the campaign. `--library libgomp.so.1` adds what the extra `local` takes from the system, `--python PREFIX` another
+Python, which the package may need. Where root runs this, the bundle's files are given to the ordinary user that
+installs it.
 """
 
 import argparse
@@ -26,12 +28,13 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--package")
     parser.add_argument("--limit", type=int, default=2)
+    parser.add_argument("--python", type=Path, action="append", default=[])
     parser.add_argument("--library", action="append", default=[])
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     given.home.mkdir(parents=True)
     bundle = given.bundle.resolve()
-    root = empty_root(given.home.resolve(), [bundle], libraries=given.library)
+    root = empty_root(given.home.resolve(), [bundle], libraries=given.library, pythons=given.python)
     installer = ["python3", "-I", f"/media/{bundle.name}/install.py", "--prefix", PREFIX]
     cra = f"{PREFIX}/bin/cra"
     steps = {

@@ -22,24 +22,24 @@ _PREFIX = "/home/operator/cra"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, sample: RepoPackage) -> Made:
-    """A bundle of the core with the sample package. Pythons of the system cannot travel, and are there anyway."""
+    """A bundle of the core with the sample package."""
     place = tmp_path_factory.mktemp("core")
     shutil.copytree(sample.directory, place / "data" / "corpus" / "spans", symlinks=True)
-    pythons = [interpreter_for(f"cp{version.replace('.', '')}") for version in needed_pythons([sample.directory])]
-    packed = all(python.prefix != Path("/usr") for python in pythons)
-    order = BundleOrder(out=place / "bundle", extras=(), with_python=packed, allow_dirty=True)
+    order = BundleOrder(out=place / "bundle", extras=(), allow_dirty=True)
     return make_bundle(Settings(data_dir=place / "data", cache_dir=place / "cache"), order, silent)
 
 
 @pytest.fixture(scope="module")
-def root(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
-    home = tmp_path_factory.mktemp("operator")
-    found = empty_root(home, [made.folder])
+def root(made: Made, sample: RepoPackage, tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
+    """The empty root, with the Pythons of this project and of the sample's environments where they are no system's."""
+    found = [interpreter_for(f"cp{version.replace('.', '')}") for version in needed_pythons([sample.directory])]
+    pythons = [python.prefix for python in found if python.prefix != Path("/usr")]
+    root = empty_root(tmp_path_factory.mktemp("operator"), [made.folder], pythons=pythons)
     try:
-        run_empty(nested(found))
+        run_empty(nested(root))
     except (AssertionError, OSError) as error:
         pytest.skip(f"no sandbox can be opened in a sandbox here: {error}")
-    return found
+    return root
 
 
 def nested(root: Sequence[str]) -> list[str]:

@@ -32,13 +32,17 @@ Done = subprocess.CompletedProcess[str]
 
 
 def empty_root(
-    home: Path, readable: Sequence[Path] = (), python: Path = SYSTEM_PYTHON, libraries: Sequence[str] = ()
+    home: Path,
+    readable: Sequence[Path] = (),
+    python: Path = SYSTEM_PYTHON,
+    libraries: Sequence[str] = (),
+    pythons: Sequence[Path] = (),
 ) -> list[str]:
     """The beginning of a command that runs the rest in an empty root. Nobody is root there, and no network is up.
 
     `home` is its /home/operator, the one folder that lasts; `readable` folders lie in /media under their names;
-    `libraries` are further ones of the system. The host's /proc is bound whole: the kernel lets a sandbox inside mount
-    one of its own only where one is seen whole.
+    `libraries` are further ones of the system, `pythons` prefixes of further Pythons. The host's /proc is bound whole:
+    the kernel lets a sandbox inside mount one of its own only where one is seen whole.
     """
     programs = [Path(found).resolve() for name in _TOOLS if (found := shutil.which(name, path="/usr/bin:/bin"))]
     interpreter = python.resolve()
@@ -57,6 +61,7 @@ def empty_root(
     files = [*programs, interpreter, *linked, *(file for file in runtime if file.exists())]
     options = ["--unshare-net", "--unshare-ipc", "--unshare-uts"]
     options += ["--dev", "/dev", "--bind", "/proc", "/proc", "--perms", "1777", "--tmpfs", "/tmp", "--clearenv"]
+    options += ["--perms", "1777", "--tmpfs", "/dev/shm"]
     for name in ("bin", "lib", "lib64", "sbin"):
         target = Path("/", name)
         options += ["--perms", "0755", "--dir", str(target.resolve())]
@@ -64,7 +69,7 @@ def empty_root(
     for folder in sorted(
         {
             above
-            for file in (*files, stdlib, git, Path("/home/operator"), Path("/media/x"), Path("/usr/share/x"))
+            for file in (*files, *pythons, stdlib, git, Path("/home/operator"), Path("/media/x"), Path("/usr/share/x"))
             for above in file.parents
         }
     ):
@@ -81,6 +86,11 @@ def empty_root(
         if where and Path(where).is_symlink():
             options += ["--symlink", str(Path(where).resolve()), f"/usr/bin/{name}"]
     options += ["--symlink", str(interpreter), "/usr/bin/python3"]
+    for prefix in pythons:
+        options += ["--ro-bind", str(prefix), str(prefix)]
+        for program in prefix.glob("bin/python3.[0-9]*"):
+            if program.name[8:].isdigit() and program.name != interpreter.name:
+                options += ["--symlink", str(program), f"/usr/bin/{program.name}"]
     options += ["--bind", str(home), "/home/operator"]
     for folder in readable:
         options += ["--ro-bind", str(folder), f"/media/{folder.name}"]
