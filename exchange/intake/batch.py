@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exchange.intake.arrival import IntakeContext, take_in
+from exchange.intake.arrival import IntakeContext, source_text, take_in
 from exchange.intake.integration import recover
 from exchange.intake.ledger import decided_listings, read_events, record
 from exchange.intake.quarantine import list_tree, listing_hash, unlisted_hash
@@ -102,7 +102,7 @@ def _stray(context: IntakeContext, entry: MediumEntry) -> IntakeEvent:
         id=secrets.token_hex(8),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         verdict=IntakeVerdict.REFUSED,
-        package=ArrivedPackage(source=str(entry.path), listing=_listing(context, entry)),
+        package=ArrivedPackage(source=source_text(entry.path), listing=_listing(context, entry)),
         reason=entry.refusal,
         detail=entry.detail,
     )

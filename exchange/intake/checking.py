@@ -8,9 +8,10 @@ from pathlib import Path
 
 from harness.packages.checks import manifest_findings, parse_manifest, shown
 from harness.packages.checks.arriving_clone import check_clone_files, check_object_sizes, check_refs, check_submodules
+from harness.packages.checks.arriving_trees import check_trees
 from harness.packages.checks.arriving_wheels import check_fit, check_wheel_roles, check_wheel_set
 from harness.packages.checks.reading import read_bounded
-from harness.packages.checks.tree import TreeFile, check_layout, check_names, check_starts
+from harness.packages.checks.tree import TreeFile, bad_name, check_layout, check_names, check_starts
 from harness.packages.package import MANIFEST, RepoPackage, archives_in, read_package
 from harness.packages.reach import misstated_reaches, self_provided
 from models.errors import (
@@ -74,8 +75,15 @@ def check_manifest(log: CheckLog, directory: Path) -> Manifest:
     with log.check("manifest"):
         if finding := next(manifest_findings(manifest), None):
             raise PackageRefused(RefusalReason.MANIFEST, f"{MANIFEST}: {finding}")
+        _check_name(manifest.name)
         _check_ids(manifest)
     return manifest
+
+
+def _check_name(name: str) -> None:
+    """The package's name becomes a folder of the corpus, beside the hidden ones that are this program's own."""
+    if why := "is a hidden folder's" if name.startswith(".") else bad_name(name):
+        raise PackageRefused(RefusalReason.MANIFEST, f"the name {shown(name)} {why}; prepare it under another name")
 
 
 def _check_ids(manifest: Manifest) -> None:
@@ -102,7 +110,7 @@ def check_content(
     with log.check("git-sizes"):
         check_object_sizes(Git(directory / "repo"), limits)
     with log.check("git-objects"):
-        _check_history(directory / "repo", manifest, copy)
+        _check_history(directory / "repo", manifest, limits, copy)
     with log.check("identity"):
         return _check_identity(directory)
 
@@ -139,11 +147,12 @@ def _check_wheels(directory: Path, manifest: Manifest, limits: IntakeSettings) -
         raise PackageRefused(RefusalReason.WHEEL, str(error).replace(str(directory), manifest.name)) from error
 
 
-def _check_history(repo: Path, manifest: Manifest, copy: Path) -> None:
+def _check_history(repo: Path, manifest: Manifest, limits: IntakeSettings, copy: Path) -> None:
     try:
         git = strict_clone(repo, copy)
     except (RepositoryError, InfrastructureError) as error:
         raise PackageRefused(RefusalReason.GIT_OBJECTS, str(error)) from error
+    check_trees(git, limits)
     check_submodules(git)
     try:
         head = git.resolve("HEAD")
