@@ -10,6 +10,7 @@ from harness.packages.checks import manifest_findings, parse_manifest, shown
 from harness.packages.checks.arriving_clone import check_clone_files, check_object_sizes, check_refs, check_submodules
 from harness.packages.checks.arriving_trees import check_trees
 from harness.packages.checks.arriving_wheels import check_fit, check_wheel_roles, check_wheel_set
+from harness.packages.checks.clone import missing_commits
 from harness.packages.checks.reading import read_bounded
 from harness.packages.checks.tree import TreeFile, bad_name, check_layout, check_names, check_starts
 from harness.packages.package import MANIFEST, RepoPackage, archives_in, read_package
@@ -154,6 +155,10 @@ def _check_history(repo: Path, manifest: Manifest, limits: IntakeSettings, copy:
         raise PackageRefused(RefusalReason.GIT_OBJECTS, str(error)) from error
     check_trees(git, limits)
     check_submodules(git)
+    if missing := missing_commits(git, manifest):
+        raise PackageRefused(
+            RefusalReason.IDENTITY, f"no branch or tag of repo leads to commit {missing[0][:12]}; prepare it again"
+        )
     try:
         head = git.resolve("HEAD")
     except RepositoryError as error:

@@ -116,6 +116,18 @@ def _bomb(levels: int, width: int, blob: bytes, deepest: int = 0) -> Craft:
     return craft
 
 
+def _unreachable_bomb(package: Path, aside: Path) -> None:
+    """An instance whose commit no branch leads to: git reads it in the arrived clone only."""
+    before, repo = manifest_of(package), package / "repo"
+    _bomb(10, 10, b"evil\n")(package, aside)
+    commit = git(repo, "rev-parse", "HEAD")
+    git(repo, "update-ref", "HEAD", before["head"])
+    instance = before["instances"][0]
+    instance |= {"commit": commit, "base_commit": before["head"]}
+    instance |= {"instance_id": f"{before['name']}__{commit[:12]}", "production_files": [], "test_files": []}
+    write_manifest(package, before)
+
+
 def _loop(package: Path, _: Path) -> None:
     heads = package / "repo" / "refs" / "heads"
     heads.mkdir(parents=True, exist_ok=True)
@@ -200,6 +212,7 @@ FURTHER = (
     Hostile("pack indexes", "offsets that are off", _shifted, (*_OBJECTS, R.GIT_REFS)),
     Hostile("pack indexes", "index of several packs", _written("objects/pack/multi-pack-index", "MIDX"), _FILES),
     Hostile("tree bombs", "10^10 files", _bomb(10, 10, b"evil\n"), (R.GIT_SIZE,)),
+    Hostile("tree bombs", "10^10 files that no branch leads to", _unreachable_bomb, (R.IDENTITY,)),
     Hostile("tree bombs", "a terabyte of files", _bomb(2, 300, bytes(12 << 20)), (R.GIT_SIZE,)),
     Hostile("tree bombs", "1,500 folders inside each other", _bomb(1500, 1, b"evil\n"), (R.GIT_SIZE,)),
     Hostile("ref loops", "branches that name each other", _loop, (R.GIT_REFS, *_OBJECTS)),
