@@ -124,6 +124,13 @@ def _check_generated(directory: Path, manifest: Manifest) -> None:
         raise PackageRefused(
             RefusalReason.FOREIGN_FILE, f"{FOLDER}/{shown(stray[0])} is not in the manifest; remove it"
         )
+    for name in sorted(there):
+        try:
+            (folder / name).read_bytes().decode()  # at most 64 KiB
+        except UnicodeDecodeError as error:
+            raise PackageRefused(
+                RefusalReason.FOREIGN_FILE, f"{FOLDER}/{name} is no text in UTF-8; prepare the package again"
+            ) from error
 
 
 def _check_wheels(directory: Path, manifest: Manifest, limits: IntakeSettings) -> None:

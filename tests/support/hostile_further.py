@@ -3,7 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable
-from hashlib import sha1
+from hashlib import sha1, sha256
 from pathlib import Path
 
 from models.refusals import RefusalReason as R
@@ -142,6 +142,22 @@ def _many_refs(package: Path, _: Path) -> None:
         file.writelines(f"{head} refs/tags/zz{n:07}\n" for n in range(300_000))
 
 
+def _generated(content: bytes) -> Craft:
+    """Generated tests for the first instance."""
+
+    def craft(package: Path, _: Path) -> None:
+        manifest, digest, test = manifest_of(package), sha256(content).hexdigest(), "test_more.py::test_more"
+        made = {"files": [{"path": "test_more.py", "sha256": digest}], "told_apart": {test: "assertion"}}
+        made |= {"instead_of": "no-fail-to-pass", "model": "x", "round": 1}
+        made |= {"prompt_hash": "0" * 64, "answer_hash": "0" * 64}
+        manifest["instances"][0] |= {"generated": made, "fail_to_pass": [test], "pass_to_pass": []}
+        write_manifest(package, manifest)
+        (package / "generated").mkdir()
+        (package / "generated" / f"{digest}.py").write_bytes(content)
+
+    return craft
+
+
 def _named(name: str) -> Craft:
     """The package and its instances under another name."""
 
@@ -242,6 +258,7 @@ FURTHER = (
     Hostile("wheel places", "entry point in place of python",
             _wheel({"extra.py": b"", "extra-1.0.dist-info/entry_points.txt": b"[console_scripts]\npython = extra:x\n"}),
             (R.WHEEL,)),
+    Hostile("generated tests", "not UTF-8", _generated(b"X = '\xff'\n"), (R.FOREIGN_FILE,)),
     Hostile("origins", "password", with_manifest(lambda m: m.update(source="https://a:b@example.org/x")),
             (R.MANIFEST,)),
     Hostile("origins", "control character", with_manifest(lambda m: m.update(source="https://example.org/\x1b[2J")),
