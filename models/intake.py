@@ -31,6 +31,8 @@ class IntakeSettings(Frozen):
     max_object_bytes: int = Field(GIB // 4, gt=0, description="bytes of any one git object, unpacked")
     max_objects: int = Field(20_000_000, gt=0, description="git objects of a package")
     max_unpacked: int = Field(64 * GIB, gt=0, description="bytes of all git objects, and of all wheels, unpacked")
+    max_tree_files: int = Field(500_000, gt=0, description="files of any one commit")
+    max_tree_bytes: int = Field(16 * GIB, gt=0, description="bytes of all files of any one commit")
     package_hours: float = Field(24.0, gt=0, description="hours of test runs for a package; later commits wait")
 
 

@@ -2,7 +2,7 @@
 
 from evals.sets.build import build_set, estimate_prompt
 from evals.sets.campaigns import InstanceScores, in_common, scores_from_campaign
-from evals.sets.copies import copies_among, copy_of_reserved
+from evals.sets.copies import copies_among, copy_of_reserved, first_copy_of_reserved
 from evals.sets.frozen import freeze, latest_set, require_untrained, reserve, reserved_repositories
 from evals.sets.leakage import Contamination, contamination
 from store.learning.datasets import curated_from, trained_repositories
@@ -20,6 +20,7 @@ __all__ = [
     "copy_of_reserved",
     "curated_from",
     "estimate_prompt",
+    "first_copy_of_reserved",
     "freeze",
     "in_common",
     "known_repositories",

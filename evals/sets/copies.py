@@ -1,6 +1,6 @@
 """Detects repositories that are copies of others, by content instead of name."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from harness.packages.contents import shared_content
@@ -34,11 +34,18 @@ def copies_among(raw: "Engine", repositories: Collection[str], curated: "Engine 
 
 def copy_of_reserved(curated: "Engine", raw: "Engine", content: RepositoryContent) -> str:
     """Why a repository content is a copy of a reserved repository, "" if it is not. It need not be stored."""
+    return first_copy_of_reserved(curated, raw, [content])
+
+
+def first_copy_of_reserved(curated: "Engine", raw: "Engine", contents: Iterable[RepositoryContent]) -> str:
+    """Why the first content of several that is a copy of a reserved repository is one; "" if none is."""
     reserved = reserved_contents(curated)
     names = {name for name, _ in reserved}
+    if not names:
+        return ""
     with reading(raw) as connection:
         known = [*reserved, *(each for each in read_contents(connection) if each[0] in names)]
-    return _why(content, known)
+    return next((why for content in contents if (why := _why(content, known))), "")
 
 
 def _why(content: RepositoryContent, known: Collection[NamedContent]) -> str:

@@ -1,6 +1,7 @@
 """One package's way from a medium into the corpus: copied, checked from the cheapest check on, validated, moved."""
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -21,7 +22,15 @@ from harness.packages.checks.tree import TreeFile
 from harness.packages.package import MANIFEST, TIMINGS, RepoPackage, read_manifest, write_atomically
 from host.private import private_directory
 from host.throwaway import discard
-from models.errors import InfrastructureError, ManifestError, PackageRefused
+from models.errors import (
+    CleanRoomError,
+    EnvironmentFault,
+    InfrastructureError,
+    ManifestError,
+    PackageRefused,
+    RepositoryError,
+    WheelError,
+)
 from models.intake import ArrivedPackage, IntakeEvent, IntakeSettings, IntakeVerdict, RefusalReason
 from models.manifest import Manifest
 from runtime.trees import Runtime
@@ -29,6 +38,14 @@ from runtime.trees import Runtime
 if TYPE_CHECKING:
     from store.database import Engine
 
+_FAULTS: dict[type[CleanRoomError], RefusalReason] = {
+    RepositoryError: RefusalReason.GIT_OBJECTS,
+    ManifestError: RefusalReason.MANIFEST,
+    WheelError: RefusalReason.WHEEL,
+    EnvironmentFault: RefusalReason.ENVIRONMENT,
+    InfrastructureError: RefusalReason.MACHINE,
+}
+"""Errors of other parts that end one package's arrival, and no others', with the reason that each is recorded as."""
 Progress = Callable[[str, int, int], None]
 """Called with the name of the work, the units done (bytes of a copy, instances of a validation), and their total."""
 
@@ -61,7 +78,7 @@ class _Arrival:
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.package = ArrivedPackage(source=str(self.source))
+        self.package = ArrivedPackage(source=source_text(self.source))
         self.log = CheckLog(self.context.stage)
 
     @property
@@ -85,6 +102,11 @@ class _Arrival:
         self.package = self.package.model_copy(update=facts)
 
 
+def source_text(path: Path) -> str:
+    """A path on a medium as the ledger can hold it: bytes that are not UTF-8 are spelled out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
     """Take in the package in a folder of a medium; the event, which is in the ledger.
 
@@ -97,8 +119,9 @@ def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
         event = _checked(arrival)
     except PackageRefused as error:
         event = _refused(arrival, error.reason, str(error))
-    except InfrastructureError as error:
-        event = _refused(arrival, RefusalReason.MACHINE, str(error))
+    except tuple(_FAULTS) as error:
+        reason = next(reason for kind, reason in _FAULTS.items() if isinstance(error, kind))
+        event = _refused(arrival, reason, str(error))
     except OSError as error:
         event = _refused(arrival, RefusalReason.MACHINE, f"{error.filename}: {error.strerror}; try again")
     finally:

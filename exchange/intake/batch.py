@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exchange.intake.arrival import IntakeContext, take_in
+from exchange.intake.arrival import IntakeContext, source_text, take_in
 from exchange.intake.integration import recover
 from exchange.intake.ledger import decided_listings, read_events, record
 from exchange.intake.quarantine import list_tree, listing_hash, unlisted_hash
@@ -28,6 +28,8 @@ _MOST_ENTRIES = 1000
 """Entries of a medium's root that are looked at."""
 POLL_SECONDS = 5.0
 """Seconds between two looks at a watched folder."""
+RETRY_SECONDS = 600.0
+"""Seconds until a watched folder in which nothing changed is read again: a damaged medium is not read all the time."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,13 @@ def entries_on(medium: Path) -> list[MediumEntry]:
             return [MediumEntry(medium)]
         with os.scandir(medium) as entries:
             names = sorted(
-                (entry.name for entry, _ in zip(entries, range(_MOST_ENTRIES), strict=False)), key=os.fsencode
+                (entry.name for entry, _ in zip(entries, range(_MOST_ENTRIES + 1), strict=False)), key=os.fsencode
             )
-        return [_entry(medium / name) for name in names if name not in _OF_FILE_SYSTEMS]
+        found = [_entry(medium / name) for name in names[:_MOST_ENTRIES] if name not in _OF_FILE_SYSTEMS]
+        if len(names) > _MOST_ENTRIES:
+            many = f"{shown(medium.name)} has more than {_MOST_ENTRIES} entries, and the others were not looked at; "
+            found.append(MediumEntry(medium, RefusalReason.TOO_MANY_FILES, f"{many}remove what is no package"))
+        return found
     except OSError as error:
         raise UsageError(
             f"{medium} cannot be read: {error.strerror}; plug the medium in, or name its folder"
@@ -79,7 +85,7 @@ def ingest(
     with process_lock(context.folders.lock, busy):
         recovered = recover(context.folders)
         found = [recovered] if recovered is not None else []
-        decided = decided_listings(read_events(context.folders)) if once else set()
+        decided = decided_listings(read_events(context.folders), context.dry_run) if once else set()
         for entry in entries_on(medium):
             if once and _listing(context, entry) in decided:
                 continue
@@ -102,7 +108,7 @@ def _stray(context: IntakeContext, entry: MediumEntry) -> IntakeEvent:
         id=secrets.token_hex(8),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         verdict=IntakeVerdict.REFUSED,
-        package=ArrivedPackage(source=str(entry.path), listing=_listing(context, entry)),
+        package=ArrivedPackage(source=source_text(entry.path), listing=_listing(context, entry)),
         reason=entry.refusal,
         detail=entry.detail,
     )
@@ -116,13 +122,18 @@ def watch(
     """Look at a folder again and again; yields the events of each look that decided something. It never ends by itself.
 
     A folder that is missing or cannot be read is one without a medium. A medium is read once two looks in a row saw
-    the same files: until then, it is still being written.
+    the same files: until then, it is still being written. What was read and did not change is read again after
+    RETRY_SECONDS, or when the medium is plugged in again.
     """
     before: tuple[str, ...] = ()
+    rest = 0.0
     while True:
         now = _seen(context, folder)
-        if now and now == before and (events := _quietly(context, folder, busy)):
-            yield events
+        rest = rest - POLL_SECONDS if now == before else 0.0
+        if now and now == before and rest <= 0:
+            rest = RETRY_SECONDS
+            if events := _quietly(context, folder, busy):
+                yield events
         before = now
         pause(POLL_SECONDS)
 

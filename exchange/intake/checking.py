@@ -8,9 +8,11 @@ from pathlib import Path
 
 from harness.packages.checks import manifest_findings, parse_manifest, shown
 from harness.packages.checks.arriving_clone import check_clone_files, check_object_sizes, check_refs, check_submodules
+from harness.packages.checks.arriving_trees import check_trees
 from harness.packages.checks.arriving_wheels import check_fit, check_wheel_roles, check_wheel_set
+from harness.packages.checks.clone import missing_commits
 from harness.packages.checks.reading import read_bounded
-from harness.packages.checks.tree import TreeFile, check_layout, check_names, check_starts
+from harness.packages.checks.tree import TreeFile, bad_name, check_layout, check_names, check_starts
 from harness.packages.package import MANIFEST, RepoPackage, archives_in, read_package
 from harness.packages.reach import misstated_reaches, self_provided
 from models.errors import (
@@ -74,8 +76,15 @@ def check_manifest(log: CheckLog, directory: Path) -> Manifest:
     with log.check("manifest"):
         if finding := next(manifest_findings(manifest), None):
             raise PackageRefused(RefusalReason.MANIFEST, f"{MANIFEST}: {finding}")
+        _check_name(manifest.name)
         _check_ids(manifest)
     return manifest
+
+
+def _check_name(name: str) -> None:
+    """The package's name becomes a folder of the corpus, beside the hidden ones that are this program's own."""
+    if why := "is a hidden folder's" if name.startswith(".") else bad_name(name):
+        raise PackageRefused(RefusalReason.MANIFEST, f"the name {shown(name)} {why}; prepare it under another name")
 
 
 def _check_ids(manifest: Manifest) -> None:
@@ -102,7 +111,7 @@ def check_content(
     with log.check("git-sizes"):
         check_object_sizes(Git(directory / "repo"), limits)
     with log.check("git-objects"):
-        _check_history(directory / "repo", manifest, copy)
+        _check_history(directory / "repo", manifest, limits, copy)
     with log.check("identity"):
         return _check_identity(directory)
 
@@ -115,6 +124,13 @@ def _check_generated(directory: Path, manifest: Manifest) -> None:
         raise PackageRefused(
             RefusalReason.FOREIGN_FILE, f"{FOLDER}/{shown(stray[0])} is not in the manifest; remove it"
         )
+    for name in sorted(there):
+        try:
+            (folder / name).read_bytes().decode()  # at most 64 KiB
+        except UnicodeDecodeError as error:
+            raise PackageRefused(
+                RefusalReason.FOREIGN_FILE, f"{FOLDER}/{name} is no text in UTF-8; prepare the package again"
+            ) from error
 
 
 def _check_wheels(directory: Path, manifest: Manifest, limits: IntakeSettings) -> None:
@@ -139,12 +155,17 @@ def _check_wheels(directory: Path, manifest: Manifest, limits: IntakeSettings) -
         raise PackageRefused(RefusalReason.WHEEL, str(error).replace(str(directory), manifest.name)) from error
 
 
-def _check_history(repo: Path, manifest: Manifest, copy: Path) -> None:
+def _check_history(repo: Path, manifest: Manifest, limits: IntakeSettings, copy: Path) -> None:
     try:
         git = strict_clone(repo, copy)
     except (RepositoryError, InfrastructureError) as error:
         raise PackageRefused(RefusalReason.GIT_OBJECTS, str(error)) from error
+    check_trees(git, limits)
     check_submodules(git)
+    if missing := missing_commits(git, manifest):
+        raise PackageRefused(
+            RefusalReason.IDENTITY, f"no branch or tag of repo leads to commit {missing[0][:12]}; prepare it again"
+        )
     try:
         head = git.resolve("HEAD")
     except RepositoryError as error:

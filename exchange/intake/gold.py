@@ -88,7 +88,7 @@ def _seen(
     if commit is None:
         return not_mined(instance), {}
     if instance.generated is not None and not used_up:
-        return _with_generated(sandboxed, package, instance)
+        return _with_generated(sandboxed, package, _static(instance, commits))
     effort = GoldEffort()
     return revalidate(sandboxed.runtime, package, instance, commit, sandboxed.cache, effort, used_up)
 
@@ -120,7 +120,7 @@ def _with_generated(
 
 
 def _static(instance: Instance, commits: Mapping[str, Commit]) -> Instance:
-    """An instance without tests, described by its own commit; one that mining drops is described by nothing."""
+    """An instance described by its own commit, its tests left as they are; nothing describes one that mining drops."""
     commit = commits.get(instance.commit)
     if commit is None:
         return not_mined(instance)

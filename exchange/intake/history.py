@@ -16,6 +16,11 @@ from repos.git import Git
 def package_here(corpus: Path, name: str) -> RepoPackage | None:
     """The package of a name in the corpus; None if there is none. Raises PackageRefused for an unreadable one."""
     directory = corpus / name
+    others = corpus.iterdir() if corpus.is_dir() else iter(())
+    if alike := next(
+        (each.name for each in others if each.name != name and each.name.casefold() == name.casefold()), ""
+    ):
+        raise PackageRefused(RefusalReason.NAME_TAKEN, f"the corpus holds {alike}, which some file systems take for it")
     if not (directory / MANIFEST).exists():
         if directory.exists() or directory.is_symlink():
             raise PackageRefused(RefusalReason.NAME_TAKEN, f"{directory} is there and is no repo package; move it away")

@@ -66,7 +66,7 @@ def recover(folders: IntakeFolders) -> IntakeEvent | None:
     done = None
     event = _pending(folders)
     if event is not None:
-        known = {each.id for each in read_events(folders)}
+        known = {each.id for each in read_events(folders) if each.verdict is event.verdict}
         if _identity_here(folders, event) == event.identity and event.id not in known:
             record(folders, event)
             done = event

@@ -79,10 +79,11 @@ def last_arrival(events: list[IntakeEvent], content: str) -> IntakeEvent | None:
     return next((each for each in reversed(events) if each.package.content == content and each.verdict in _IN), None)
 
 
-def decided_listings(events: list[IntakeEvent]) -> set[str]:
-    """The listings that need no further look: accepted, or refused for good."""
+def decided_listings(events: list[IntakeEvent], dry_run: bool = False) -> set[str]:
+    """The listings that need no further look: accepted, or refused for good; in a dry run, those that passed one."""
+    done = (*_IN, IntakeVerdict.CHECKED) if dry_run else _IN
     return {
         each.package.listing
         for each in events
-        if each.verdict in _IN or (each.reason is not None and not each.reason.transient)
+        if each.verdict in done or (each.reason is not None and not each.reason.transient)
     }

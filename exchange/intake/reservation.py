@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from evals.sets import copy_of_reserved, reserved, reserved_repositories
-from harness.packages.contents import package_content, shared_content
+from evals.sets import copy_of_reserved, first_copy_of_reserved, reserved, reserved_repositories
+from harness.packages.contents import contents_along, package_content, shared_content
 from harness.packages.package import RepoPackage
 from models.errors import PackageRefused
 from models.intake import RefusalReason
@@ -31,4 +31,6 @@ def use_of(curated: "Engine", raw: "Engine", package: RepoPackage) -> Literal["t
         raise PackageRefused(RefusalReason.RESERVED_COPY, f"{name} is held out: {why}")
     if why := copy_of_reserved(curated, raw, content):
         raise PackageRefused(RefusalReason.RESERVED_COPY, f"{name} is held out: {why}")
+    if why := first_copy_of_reserved(curated, raw, contents_along(package)):
+        raise PackageRefused(RefusalReason.RESERVED_COPY, f"{name} is held out in the middle of its history: {why}")
     return "training"

@@ -10,10 +10,14 @@ import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from harness.packages.package import RepoPackage
 from models.content import RepositoryContent
 from repos.git import Git
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PERMUTATIONS = 256
 SHARE = 0.25
@@ -59,6 +63,60 @@ def content_of(git: Git, commits: Iterable[str]) -> RepositoryContent:
         if entry.mode[:3] == "100" and _counts(entry.path)
     )
     return sketch_of(_texts(git, list(blobs)), tuple(roots))
+
+
+def contents_along(package: RepoPackage) -> Iterator[RepositoryContent]:
+    """The content at each instance's commit and at its parent: a history may hold another repository in its middle.
+
+    Each file is read once, and states with the same code come once. The first content has only the first commits.
+    """
+    git = package.git
+    commits = list(dict.fromkeys(c for each in package.manifest.instances for c in (each.base_commit, each.commit)))
+    if not commits:
+        return
+    named = "".join(f"{commit}\n" for commit in commits).encode()
+    roots = tuple(sorted(git.output("rev-list", "--max-parents=0", "--stdin", stdin=named).decode().split()))
+    yield RepositoryContent(roots=roots, shingles=0)
+    sketches: dict[str, _Sketch] = {}
+    seen: set[frozenset[str]] = set()
+    for commit in commits:
+        blobs = frozenset(e.blob for e in git.tree(commit) if e.mode[:3] == "100" and _counts(e.path))
+        if blobs in seen:
+            continue
+        seen.add(blobs)
+        new = sorted(blobs - sketches.keys())
+        sketches |= dict.fromkeys(new)
+        for blob, text in _read(git, new):
+            sketches[blob] = _sketch(text)
+        yield _joined(each for blob in blobs if (each := sketches[blob]) is not None)
+
+
+_Sketch = tuple["NDArray[Any]", "NDArray[Any]"] | None
+"""Of one file: the values of its MinHash, and the checksums of its runs; None for a file that is not compared."""
+
+
+def _sketch(text: str) -> _Sketch:
+    import numpy
+    from datasketch import MinHash
+
+    runs = sorted(set(shingles(text)))
+    if not runs:
+        return None
+    sketch = MinHash(num_perm=PERMUTATIONS, seed=_SEED)
+    sketch.update_batch([run.encode() for run in runs])
+    return sketch.hashvalues, numpy.array([zlib.crc32(run.encode()) for run in runs], dtype=numpy.uint32)
+
+
+def _joined(sketches: Iterable[_Sketch]) -> RepositoryContent:
+    """The content of files together: a MinHash of a union has the least values of those of its parts."""
+    import numpy
+
+    parts = [each for each in sketches if each is not None]
+    count = len(numpy.unique(numpy.concatenate([runs for _, runs in parts]))) if parts else 0
+    if count < _LEAST:
+        return RepositoryContent(roots=(), shingles=count)
+    values = numpy.minimum.reduce([values for values, _ in parts])
+    return RepositoryContent(roots=(), shingles=count, sketch=tuple(map(int, values)))
 
 
 def sketch_of(texts: Iterable[str], roots: tuple[str, ...] = ()) -> RepositoryContent:
@@ -111,6 +169,11 @@ def _counts(path: str) -> bool:
 
 def _texts(git: Git, blobs: Collection[str]) -> Iterator[str]:
     """The texts of blobs, without large ones, up to a limit."""
+    yield from (text for _, text in _read(git, blobs))
+
+
+def _read(git: Git, blobs: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Blobs with their texts, without large ones, up to a limit."""
     listed = git.output("cat-file", "--batch-check", stdin="".join(f"{blob}\n" for blob in blobs).encode()).decode()
     taken, total = [], 0
     for line in listed.splitlines():
@@ -118,4 +181,4 @@ def _texts(git: Git, blobs: Collection[str]) -> Iterator[str]:
         if size.isdigit() and int(size) <= _LARGEST_FILE and total + int(size) <= _MOST_BYTES:
             taken.append(blob)
             total += int(size)
-    yield from (data.decode(errors="replace") for data in git.blobs(taken).values())
+    yield from ((blob, data.decode(errors="replace")) for blob, data in git.blobs(taken).items())

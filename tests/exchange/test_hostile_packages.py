@@ -37,7 +37,8 @@ def test_a_hostile_package_is_refused_for_its_reason(hostile: Hostile, context: 
     assert event.reason in hostile.reasons
     assert event.detail.isprintable()
     assert read_events(context.folders)[-1] == event
-    assert set(files_in(context.folders.root)) == {"ledger.jsonl", "lock"}
+    left = {path for path in files_in(context.folders.root) if ".cra-trash" not in path}  # those are being deleted
+    assert left == {"ledger.jsonl", "lock"}
     assert not context.folders.corpus.exists()
     assert tree_of(medium) == before
 
@@ -63,6 +64,19 @@ def test_an_honest_package_passes_every_check_of_its_files(context: IntakeContex
     [event] = ingest(context, honest_package(tmp_path / "medium"), nobody)
     assert event.reason is RefusalReason.NO_VALID_INSTANCE
     assert [each.check for each in event.checks if not each.passed] == ["gold"]
+
+
+def test_packages_whose_folders_are_not_named_in_utf_8_are_decided_like_others(
+    context: IntakeContext, tmp_path: Path
+) -> None:
+    medium = tmp_path / "medium"
+    package = honest_package(medium)
+    os.rename(os.fsencode(package), os.fsencode(medium) + b"/a\xff")
+    os.mkdir(os.fsencode(medium) + b"/b\xff")
+    honest_package(medium)
+    events = ingest(context, medium, nobody)
+    assert [each.package.source.rpartition("/")[2] for each in events] == ["a\\xff", "b\\xff", "little"]
+    assert read_events(context.folders)[-3:] == events
 
 
 def test_what_is_beside_packages_is_refused_and_not_read(context: IntakeContext, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,36 @@ def test_a_watched_folder_is_read_when_it_rests_and_each_package_once(tmp_path: 
         for events in watch(context, mount, nobody, pause):
             seen += [(looks, each.reason) for each in events]
     assert seen == [(3, RefusalReason.EXECUTABLE), (9, RefusalReason.ARCHIVE)]
+
+
+def test_a_damaged_medium_is_not_read_at_each_look(tmp_path: Path, runtime: Runtime) -> None:
+    """A file is longer than the disk, which may change: it is tried again, after a while."""
+    context, mount = intake_in(tmp_path / "data", runtime), tmp_path / "mount"
+    package = honest_package(mount)
+    with (package / "packages" / "more-1.0-py3-none-any.whl").open("wb") as file:
+        file.truncate(shutil.disk_usage(tmp_path).total)
+    context = replace(context, limits=IntakeSettings(max_bytes=1 << 60))
+    looks = 0
+
+    def pause(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 150:
+            raise KeyboardInterrupt
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        for events in watch(context, mount, nobody, pause):
+            seen += [(looks, each.reason) for each in events]
+    assert seen == [(1, RefusalReason.DISK_FULL), (121, RefusalReason.DISK_FULL)]
+
+
+def test_entries_that_are_not_looked_at_are_told(tmp_path: Path, runtime: Runtime) -> None:
+    for number in range(1001):
+        (tmp_path / "mount" / f"{number:04}").mkdir(parents=True)
+    events = ingest(intake_in(tmp_path / "data", runtime), tmp_path / "mount", nobody)
+    assert len(events) == 1001
+    assert [each.reason for each in events[-2:]] == [RefusalReason.NO_PACKAGE, RefusalReason.TOO_MANY_FILES]
 
 
 def test_a_folder_that_is_not_there_is_a_mistake_in_the_request(tmp_path: Path, runtime: Runtime) -> None:

@@ -57,5 +57,9 @@ def tree_of(root: Path) -> dict[str, str]:
 
 
 def files_in(root: Path) -> list[str]:
-    """The files below a folder, as paths."""
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() or path.is_symlink())
+    """The files and links below a folder, as paths; folders may be being deleted meanwhile."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        found += [str(Path(folder, name).relative_to(root)) for name in (*files, *links)]
+    return sorted(found)

@@ -51,11 +51,36 @@ _STARTUP = {
     "pytest-cov.pth": "pytest-cov",
 }
 _NAMESPACE = re.compile(r"(?P<name>.+?)-[^-]+(-py[0-9.]+)?-nspkg\.pth")
-_SITE = re.compile(r"(?:[^/]+\.data/(?:purelib|platlib)/)?([^/]+)")
+_SITE = re.compile(r"(?:[^/]+\.data/(?:purelib|platlib)/)?([^/]+)(/.*)?")
+_NAMES = re.compile(r"'[A-Za-z0-9_.]*'")
+_MODULES = re.compile(r"(?:modules\.setdefault\(|find_spec\(|sys\.modules\[)'([^'.]*)")
+_NAMESPACE_STATEMENTS = frozenset(
+    {
+        "import sys, types, os",
+        "has_mfs = sys.version_info > (3, 5)",
+        "p = os.path.join(sys._getframe(1).f_locals['sitedir'], *('',))",
+        "importlib = has_mfs and __import__('importlib.util')",
+        "has_mfs and __import__('importlib.machinery')",
+        "importlib = __import__('importlib.util')",
+        "__import__('importlib.machinery')",
+        "m = sys.modules.setdefault('', importlib.util.module_from_spec("
+        "importlib.machinery.PathFinder.find_spec('', [os.path.dirname(p)])))",
+        "m = has_mfs and sys.modules.setdefault('', importlib.util.module_from_spec("
+        "importlib.machinery.PathFinder.find_spec('', [os.path.dirname(p)])))",
+        "m = m or sys.modules.setdefault('', types.ModuleType(''))",
+        "ie = os.path.exists(os.path.join(p,'__init__.py'))",
+        "m = not ie and sys.modules.setdefault('', types.ModuleType(''))",
+        "mp = (m or []) and m.__dict__.setdefault('__path__',[])",
+        "(p not in mp) and mp.append(p)",
+        "m and setattr(sys.modules[''], '', m)",
+    }
+)
+"""What setuptools writes into the `.pth` file of a namespace package, without the names of its packages."""
 _INTERPRETERS = re.compile(
     rb"#!\s*(python[0-9.w]*|/usr/bin/env\s+\S+|/bin/(sh|bash)|/usr/bin/python[0-9.]*)(\s[^\n]*)?"
 )
 _PIECE = 4096
+_MOST_STARTUP_BYTES = 1 << 16
 
 
 def check_fit(manifest: Manifest) -> None:
@@ -95,7 +120,7 @@ def check_wheel_roles(wheel: Path) -> int:
         _check_modules(wheel, distribution)
         with zipfile.ZipFile(wheel) as archive:
             for info in archive.infolist():
-                _check_startup(wheel.name, distribution, info.filename)
+                _check_startup(wheel.name, distribution, archive, info)
                 _check_member(wheel.name, archive, info)
             return sum(info.file_size for info in archive.infolist())
     except (zipfile.BadZipFile, WheelError) as error:
@@ -117,18 +142,38 @@ def _check_modules(wheel: Path, distribution: str) -> None:
             )
 
 
-def _check_startup(wheel: str, distribution: str, path: str) -> None:
-    match = _SITE.fullmatch(path)
+def _check_startup(wheel: str, distribution: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    match = _SITE.fullmatch(info.filename)
     if match is None:
         return
     name = match[1]
     if name.split(".")[0] in ("sitecustomize", "usercustomize"):
         raise _startup(wheel, name)
-    if name.endswith(".pth"):
+    if name.endswith(".pth") and not match[2]:
         namespace = _NAMESPACE.fullmatch(name)
         owner = _STARTUP.get(name, namespace["name"] if namespace else "")
         if canonicalize_name(owner) != distribution:
             raise _startup(wheel, name)
+        if namespace and not _makes_a_namespace(archive, info):
+            raise _startup(wheel, name)
+
+
+def _makes_a_namespace(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    """Whether a `.pth` file holds what setuptools writes for namespace packages, and nothing else."""
+    if info.file_size > _MOST_STARTUP_BYTES:
+        return False
+    text = archive.read(info).decode(errors="replace")
+    if any(first in sys.stdlib_module_names or first in _OWNERS for first in _MODULES.findall(text)):
+        return False
+    statements = {each.strip() for line in text.splitlines() for each in line.split(";")} - {""}
+    return all(each in _NAMESPACE_STATEMENTS or _without_names(each) in _NAMESPACE_STATEMENTS for each in statements)
+
+
+def _without_names(statement: str) -> str:
+    """A statement with its quoted names emptied, a tuple of them as one, and with what is no package's name kept."""
+    kept = {"'sitedir'", "'__path__'", "'__init__.py'", "'importlib.util'", "'importlib.machinery'"}
+    emptied = _NAMES.sub(lambda found: found[0] if found[0] in kept else "''", statement)
+    return re.sub(r"\*\(''(, ?'')*,?\)", "*('',)", emptied)
 
 
 def _startup(wheel: str, name: str) -> PackageRefused:

@@ -25,7 +25,7 @@ def clone_findings(directory: Path, manifest: Manifest) -> Iterator[ManifestFind
         yield ManifestFinding("repo", "", f"{foreign}; git is not run in it")
         return
     git = Git(repo)
-    missing = _missing(git, manifest)
+    missing = missing_commits(git, manifest)
     for commit in missing:
         yield ManifestFinding("repo", "", f"lacks commit {commit}")
     if missing:
@@ -36,7 +36,8 @@ def clone_findings(directory: Path, manifest: Manifest) -> Iterator[ManifestFind
     yield from _relations(git, manifest)
 
 
-def _missing(git: Git, manifest: Manifest) -> list[str]:
+def missing_commits(git: Git, manifest: Manifest) -> list[str]:
+    """The commits that a manifest names and a clone does not have."""
     commits = {c for i in manifest.instances for c in (i.commit, i.base_commit)} | {manifest.head}
     asked = "".join(f"{commit}\n" for commit in sorted(commits))
     checked = git.output("cat-file", "--batch-check", stdin=asked.encode()).decode()

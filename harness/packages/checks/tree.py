@@ -80,7 +80,7 @@ def check_names(entries: Iterable[TreeFile]) -> None:
     seen: dict[str, str] = {}
     for entry in entries:
         name = entry.path.rpartition("/")[2]
-        if why := _bad_name(name):
+        if why := bad_name(name):
             raise PackageRefused(RefusalReason.BAD_NAME, f"{shown(entry.path)} {why}; prepare the package again")
         key = unicodedata.normalize("NFKC", entry.path).casefold()
         if (other := seen.setdefault(key, entry.path)) != entry.path:
@@ -90,7 +90,8 @@ def check_names(entries: Iterable[TreeFile]) -> None:
             )
 
 
-def _bad_name(name: str) -> str:
+def bad_name(name: str) -> str:
+    """Why a name may mean something else on some system; "" if it does not."""
     try:
         encoded = name.encode()
     except UnicodeEncodeError:
