@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 
 from cli.main import app
 from evals.sets import build_set, freeze
+from models.errors import UsageError
 from models.training import TrainingTarget
 from runtime.environments.store import disk_usage
 from tests.support.operation_material import HELD, Script, Simulation, run_script
@@ -27,8 +28,10 @@ from training.data.datasets import dataset_dir
 from training.operation.history import read_history
 from training.operation.inventory import RetentionKind
 from training.operation.lineage import check_lineage, needed_datasets
-from training.operation.log import EventKind
-from training.operation.orders import OperateReport
+from training.operation.log import EventKind, OperationLog
+from training.operation.loop import find_standing, note_continuation
+from training.operation.measuring import measured
+from training.operation.orders import OperateOrder, OperateReport
 from training.operation.retention import GIB, apply_retention, disk_state, plan_retention
 from training.operation.standing import State
 
@@ -112,6 +115,33 @@ def test_what_was_stopped_goes_on_after_a_reason(operated: tuple[Simulation, lis
     assert reports[stopped + 1].turns, "a person's reason was given then"
     noted = [event for event in simulation.log.events() if event.kind is EventKind.CONTINUED]
     assert noted[0].result["why"]
+
+
+def test_a_reason_to_go_on_counts_once(operated: tuple[Simulation, list[OperateReport]], tmp_path: Path) -> None:
+    simulation, _ = operated
+    context, log = simulation.context(**NO_LIMIT), OperationLog(tmp_path)
+    last = max(each.number for each in read_rounds(context.raw_engine))
+
+    def lose_diversity(number: int) -> None:
+        for turn, alike in ((number, False), (number + 1, True)):
+            passes = {(f"r{n}@1", seed): bool(n % 2 if alike else seed) for n in range(12) for seed in (0, 1)}
+            made = measured(turn, turn, {}, passes).model_dump(mode="json")
+            log.add(turn, EventKind.MEASURE, {"measure": made})
+
+    def go_on(why: str) -> list[int]:
+        order = OperateOrder(continued=why)
+        note_continuation(context, simulation.packages, order, log)
+        return [event.result["round"] for event in log.events() if event.kind is EventKind.CONTINUED]
+
+    assert go_on("nothing has stopped it") == []
+    lose_diversity(last - 1)
+    assert find_standing(context, simulation.packages, OperateOrder(), log.events()).rule == "diversity"
+    assert go_on("looked at it") == [last]
+    assert go_on("looked at it") == [last], "the same command, started again"
+    lose_diversity(last + 1)
+    with pytest.raises(UsageError, match="new reason"):
+        go_on("looked at it")
+    assert go_on("looked again") == [last, last]
 
 
 def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
