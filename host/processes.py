@@ -19,6 +19,12 @@ def is_dead(process: str) -> bool:
     return machine == _machine() and machine != "" and _started(int(pid)) != started
 
 
+def is_alive(process: str) -> bool:
+    """Whether the process of an identity certainly runs. False for one of another machine, which is not known."""
+    _, machine, pid, started = process.rsplit("/", 3)
+    return machine == _machine() and machine != "" and _started(int(pid)) == started
+
+
 def shown_process(process: str) -> str:
     """A process for display: `process 12 on HOST`."""
     host, _, pid, _ = process.rsplit("/", 3)

@@ -131,6 +131,21 @@ def datasets_of_trainings(raw: Engine) -> set[str]:
         return set(connection.scalars(select(_PLANS.c.dataset_id).distinct()))
 
 
+def superseded_datasets(raw: Engine) -> set[str]:
+    """Datasets on record, mixtures left out, of whose target and base a newer one was trained on since."""
+    trained = datasets_of_trainings(raw)
+    query = select(_DATASETS.c.id, _DATASETS.c.stage, _DATASETS.c.config).where(_DATASETS.c.stage != MIXTURE)
+    replaced, found = set[tuple[str, Any]](), set[str]()
+    with reading(raw) as connection:
+        for row in connection.execute(query.order_by(*_NEWEST_FIRST)):
+            kind = row.stage, row.config.get("base")
+            if kind in replaced:
+                found.add(row.id)
+            if row.id in trained:
+                replaced.add(kind)
+    return found
+
+
 def mixed_datasets(raw: Engine) -> set[str]:
     """Datasets that a mixture was made of."""
     with reading(raw) as connection:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from evals.sets import build_set, freeze
 from models.errors import UsageError
 from models.training import TrainingTarget
 from runtime.environments.store import disk_usage
+from store.database import reading
+from store.learning.datasets import add_dataset
+from store.rows import add, writing
+from store.tables import RawTable, TrainingDataset, TrainingPlan, table_of
 from tests.support.operation_material import HELD, Script, Simulation, run_script
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import list_bases
@@ -144,6 +149,14 @@ def test_a_reason_to_go_on_counts_once(operated: tuple[Simulation, list[OperateR
     assert go_on("looked again") == [last, last]
 
 
+OLD = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def add_row(simulation: Simulation, row: RawTable) -> None:
+    with writing(simulation.context(**NO_LIMIT).raw_engine) as connection:
+        add(connection, row)
+
+
 def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
     """Something superfluous of a kind; its folder."""
     context = simulation.context(**NO_LIMIT)
@@ -151,9 +164,22 @@ def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
         place = context.registry.list()[number].plan_id
         folder = simulation.data / "trainings" / place / "checkpoints"
     elif kind is RetentionKind.UNFINISHED:
-        folder = simulation.data / "trainings" / f"stopped-{number}" / "checkpoints"
+        job, first = f"stopped-{number}", context.registry.list()[0]
+        folder = simulation.data / "trainings" / job / "checkpoints"
+        add_row(
+            simulation,
+            TrainingPlan(
+                id=job,
+                stage="scope",
+                source="gold",
+                base=first.base,
+                dataset_id=first.dataset_id,
+                config={},
+                created_at=OLD,
+            ),
+        )
     elif kind is RetentionKind.CACHE:
-        folder = simulation.data / "cache" / f"made-{number}"
+        folder = simulation.data / "cache" / ("scratch", "gguf", "index", "clones")[number - 1]
     elif kind is RetentionKind.ENVIRONMENTS:
         folder = simulation.data / "cache" / "environments" / "environments" / (f"{number:x}" * 8)
     else:
@@ -161,6 +187,12 @@ def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if kind is RetentionKind.DATASETS:
         (folder / "card.json").write_text(json.dumps({"id": f"{number:064d}"}))
+        with reading(context.raw_engine) as connection:
+            known = table_of(TrainingDataset)
+            trained = connection.execute(known.select().where(known.c.id.in_(needed_datasets(context)))).first()
+        assert trained is not None
+        values = {**trained._asdict(), "id": f"{number:064d}", "created_at": OLD}
+        add_row(simulation, TrainingDataset(**values))
     (folder / "content").write_bytes(b"\0" * 300_000)
     return folder
 
@@ -204,6 +236,40 @@ def test_what_an_open_round_uses_stays(operated: tuple[Simulation, list[OperateR
     Round(context.raw_engine, number, request).finish(BEGIN, None, request.model_dump(mode="json"))
     assert folder not in {item.path for item in plan_retention(context, idle=True).staying}
     abandon(context.raw_engine)
+
+
+def test_what_may_be_wanted_still_stays(operated: tuple[Simulation, list[OperateReport]], tmp_path: Path) -> None:
+    """A training that can go on, datasets newer than any that was trained on or not on record, what is not ours."""
+    simulation, _ = operated
+    context = simulation.context(operation={"least_free_gib": 0.0, "disk_budget_gib": 1 / GIB})
+    first, outside = context.registry.list()[0], tmp_path / "outside"
+    job = "begun-last"
+    going_on = simulation.data / "trainings" / job / "checkpoints"
+    add_row(
+        simulation,
+        TrainingPlan(id=job, stage="scope", source="gold", base=first.base, dataset_id=first.dataset_id, config={}),
+    )
+    new = [simulation.data / "datasets" / f"scope-{number:012d}" for number in (90, 91)]
+    others = [simulation.data / "cache" / name for name in ("pip", "my-files")]
+    for folder in (going_on, *new, *others, outside / "checkpoints"):
+        folder.mkdir(parents=True)
+        (folder / "content").write_bytes(b"\0" * 1000)
+    for number, folder in zip((90, 91), new, strict=True):
+        (folder / "card.json").write_text(json.dumps({"id": f"{number:064d}"}))
+    add_dataset(
+        context.raw_engine, f"{90:064d}", TrainingTarget.SCOPE, source="gold", examples=1, config={"base": "another"},
+        repositories=[], content="{}", considered="",
+    )  # fmt: skip
+    (outside / "fit.json").write_text("{}")
+    (simulation.data / "trainings" / "linked").symlink_to(outside)
+    plan = plan_retention(context, idle=True)
+    listed = {item.path for item in (*plan.going, *plan.staying)}
+    linked = simulation.data / "trainings" / "linked" / "checkpoints"
+    assert listed.isdisjoint({going_on, *new, *others, linked})
+    apply_retention(
+        plan.model_copy(update={"going": (*plan.going, *plan.staying)}), context.settings, lambda item: None
+    )
+    assert all(folder.is_dir() for folder in (going_on, *new, *others, outside / "checkpoints"))
 
 
 def test_only_targets_whose_turn_has_come_are_trained(base: Path, tmp_path: Path) -> None:

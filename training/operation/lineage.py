@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from models.errors import RegistryError, TrainingError
 from models.training import TrainingTarget
-from store.learning.datasets import datasets_of_trainings, mixed_datasets, newest_dataset_id
+from store.learning.datasets import datasets_of_trainings, mixed_datasets, newest_dataset_id, superseded_datasets
 from training.adapters.registry.base_statement import read_base_statement
 from training.adapters.registry.statement import read_statement
 from training.bases.bases import PARENT, list_bases
@@ -36,6 +36,12 @@ def needed_datasets(context: TrainingContext) -> dict[str, str]:
     for target in TrainingTarget:
         need(filter(None, [newest_dataset_id(context.raw_engine, target)]), f"newest of {target.value}")
     return found
+
+
+def superfluous_datasets(context: TrainingContext) -> set[str]:
+    """Datasets (ids) that may go: on record, of whose target and base a newer one was trained on, and not needed. One
+    that is not on record may be in the making."""
+    return superseded_datasets(context.raw_engine) - needed_datasets(context).keys()
 
 
 def round_is_open(context: TrainingContext) -> bool:

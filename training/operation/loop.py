@@ -35,8 +35,8 @@ def operate(
     """Run at most `rounds` turns; one that was stopped is finished first. `around` is a context manager entered with
     each round's number, `show` is called after each turn.
 
-    Raises UsageError if another process operates here or a reason to go on was used up, InfrastructureError and the like for a fault of the machine,
-    after which the same call goes on.
+    Raises UsageError if another process operates here or a reason to go on was used up, InfrastructureError and the
+    like for a fault of the machine, after which the same call goes on.
     """
     log = log or OperationLog(context.settings.data_dir)
     turns = list[int]()

@@ -4,8 +4,8 @@ Each stage is a line of the log, so that a turn that was killed goes on. Stages 
 rounds by theirs in the database; no clock decides anything.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,12 @@ class Turn:
     def _retention(self) -> _Result:
         self.context.notify("retention", 0, None)
         try:
-            plan = plan_retention(self.context, is_idle(self.context))
+            with alone(self.context) as idle:
+                plan = plan_retention(self.context, idle)
+                gone = apply_retention(plan, self.context.settings, lambda item: self._note_deletion(item))
         except RegistryError as error:
             stopped = Standing(state=State.STOPPED, rule=LINEAGE, reason=f"nothing is deleted: {error}")
             return {"freed": 0, "standing": stopped.model_dump(mode="json")}
-        gone = apply_retention(plan, self.context.settings, lambda item: self._note_deletion(item))
         freed, standing = sum(item.bytes for item in gone), GOES_ON
         if short := max(0, plan.excess - freed):
             reason = (
@@ -179,17 +180,27 @@ def offered_packages(packages: Callable[[], Sequence[Path]], order: OperateOrder
     return order.improve.packages or tuple(packages())
 
 
-def is_idle(context: TrainingContext) -> bool:
-    """Whether nothing else works here: no campaign holds a lease, and nobody trains or evaluates."""
+@contextmanager
+def alone(context: TrainingContext) -> Iterator[bool]:
+    """Whether nothing else works here: no campaign holds a lease, and nobody trains or evaluates, nor begins to within
+    this context."""
 
     def refuse(holder: str) -> None:
         raise BlockingIOError
 
-    try:
-        with process_lock(context.settings.cache_dir / "device.lock", refuse):
-            return not in_force(context.raw_engine)
-    except BlockingIOError:
-        return False
+    with ExitStack() as held:
+        try:
+            held.enter_context(process_lock(context.settings.cache_dir / "device.lock", refuse))
+        except BlockingIOError:
+            yield False
+        else:
+            yield not in_force(context.raw_engine)
+
+
+def is_idle(context: TrainingContext) -> bool:
+    """Whether nothing else works here now."""
+    with alone(context) as idle:
+        return idle
 
 
 def _round_result(number: int, standing: Standing) -> _Result:
