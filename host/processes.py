@@ -25,6 +25,15 @@ def is_alive(process: str) -> bool:
     return machine == _machine() and machine != "" and _started(int(pid)) == started
 
 
+def boot_time() -> float:
+    """When this machine was started, by its clock as it is now; 0 where the kernel does not say."""
+    try:
+        rows = (_PROC / "stat").read_text().splitlines()
+        return float(next((row.split()[1] for row in rows if row.startswith("btime ")), 0))
+    except OSError:
+        return 0.0
+
+
 def shown_process(process: str) -> str:
     """A process for display: `process 12 on HOST`."""
     host, _, pid, _ = process.rsplit("/", 3)

@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,16 +18,15 @@ from evals.sets import build_set, freeze
 from models.errors import UsageError
 from models.training import TrainingTarget
 from runtime.environments.store import disk_usage
-from store.database import reading
 from store.learning.datasets import add_dataset
-from store.rows import add, writing
-from store.tables import RawTable, TrainingDataset, TrainingPlan, table_of
+from store.tables import TrainingPlan
 from tests.support.operation_material import HELD, Script, Simulation, run_script
+from tests.support.retention_material import NO_LIMIT, add_row, junk
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import list_bases
 from training.cycle.past_rounds import read_rounds
 from training.cycle.rounds import BEGIN, Round, RoundRequest, abandon
-from training.data.datasets import dataset_dir
+from training.data.datasets import dataset_dir, read_dataset
 from training.operation.history import read_history
 from training.operation.inventory import RetentionKind
 from training.operation.lineage import check_lineage, needed_datasets
@@ -43,7 +40,6 @@ from training.operation.standing import State
 pytestmark = pytest.mark.slow
 
 TURNS = 9
-NO_LIMIT: dict[str, Any] = {"operation": {"least_free_gib": 0.0}}
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +81,25 @@ def test_retention_keeps_within_the_disk_and_says_what_it_deleted(
     used = [event.result["disk"]["used"] for event in events if event.kind is EventKind.UPKEEP]
     assert max(used) < 0.03 * GIB + 5_000_000, "the budget, and what a turn adds"
     assert check_lineage(simulation.context()) == []
+
+
+def test_datasets_of_finished_trainings_are_compressed_and_come_back(
+    operated: tuple[Simulation, list[OperateReport]],
+) -> None:
+    simulation, _ = operated
+    versions = simulation.context(**NO_LIMIT).registry.list()
+    folders = [dataset_dir(simulation.data, each.target, each.dataset_id) for each in versions]
+    packed = [folder for folder in folders if (folder / "sft.jsonl.xz").is_file()]
+    assert len(packed) >= TURNS - 3 and all(not (folder / "sft.jsonl").exists() for folder in packed)
+    assert check_lineage(simulation.context(**NO_LIMIT)) == []
+    assert all((folder / "sft.jsonl.xz").is_file() for folder in packed), "a check leaves them as they are"
+    assert read_dataset(packed[0]).id in {each.dataset_id for each in versions}
+    assert (packed[0] / "sft.jsonl").is_file() and not (packed[0] / "sft.jsonl.xz").exists()
+    (packed[1] / "sft.jsonl.xz").rename(packed[1] / "away")
+    assert len(check_lineage(simulation.context(**NO_LIMIT))) >= 1, "a missing one is noticed"
+    (packed[1] / "away").rename(packed[1] / "sft.jsonl.xz")
+    freed = [event.result["packed"]["freed"] for event in simulation.log.events() if event.kind is EventKind.UPKEEP]
+    assert sum(freed) > 0
 
 
 def test_the_history_and_the_page(
@@ -149,54 +164,6 @@ def test_a_reason_to_go_on_counts_once(operated: tuple[Simulation, list[OperateR
     assert go_on("looked again") == [last, last]
 
 
-OLD = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-def add_row(simulation: Simulation, row: RawTable) -> None:
-    with writing(simulation.context(**NO_LIMIT).raw_engine) as connection:
-        add(connection, row)
-
-
-def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
-    """Something superfluous of a kind; its folder."""
-    context = simulation.context(**NO_LIMIT)
-    if kind is RetentionKind.CHECKPOINTS:
-        place = context.registry.list()[number].plan_id
-        folder = simulation.data / "trainings" / place / "checkpoints"
-    elif kind is RetentionKind.UNFINISHED:
-        job, first = f"stopped-{number}", context.registry.list()[0]
-        folder = simulation.data / "trainings" / job / "checkpoints"
-        add_row(
-            simulation,
-            TrainingPlan(
-                id=job,
-                stage="scope",
-                source="gold",
-                base=first.base,
-                dataset_id=first.dataset_id,
-                config={},
-                created_at=OLD,
-            ),
-        )
-    elif kind is RetentionKind.CACHE:
-        folder = simulation.data / "cache" / ("scratch", "gguf", "index", "clones")[number - 1]
-    elif kind is RetentionKind.ENVIRONMENTS:
-        folder = simulation.data / "cache" / "environments" / "environments" / (f"{number:x}" * 8)
-    else:
-        folder = simulation.data / "datasets" / f"scope-{number:012d}"
-    folder.mkdir(parents=True, exist_ok=True)
-    if kind is RetentionKind.DATASETS:
-        (folder / "card.json").write_text(json.dumps({"id": f"{number:064d}"}))
-        with reading(context.raw_engine) as connection:
-            known = table_of(TrainingDataset)
-            trained = connection.execute(known.select().where(known.c.id.in_(needed_datasets(context)))).first()
-        assert trained is not None
-        values = {**trained._asdict(), "id": f"{number:064d}", "created_at": OLD}
-        add_row(simulation, TrainingDataset(**values))
-    (folder / "content").write_bytes(b"\0" * 300_000)
-    return folder
-
-
 @given(
     st.lists(st.tuples(st.sampled_from(RetentionKind), st.integers(1, 4)), max_size=6, unique=True),
     st.integers(-1_500_000, 1_500_000),
@@ -250,7 +217,10 @@ def test_what_may_be_wanted_still_stays(operated: tuple[Simulation, list[Operate
         TrainingPlan(id=job, stage="scope", source="gold", base=first.base, dataset_id=first.dataset_id, config={}),
     )
     new = [simulation.data / "datasets" / f"scope-{number:012d}" for number in (90, 91)]
-    others = [simulation.data / "cache" / name for name in ("pip", "my-files")]
+    others = [simulation.data / "cache" / name for name in ("pip", "clones", "scratch/in-use")]
+    left = simulation.data / "cache" / "scratch" / "left"
+    left.mkdir(parents=True)
+    os.utime(left, (1e9, 1e9))  # long before this machine was started
     for folder in (going_on, *new, *others, outside / "checkpoints"):
         folder.mkdir(parents=True)
         (folder / "content").write_bytes(b"\0" * 1000)

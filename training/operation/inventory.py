@@ -4,8 +4,9 @@ Never deleted: adapters, bases, keys, evaluation sets, both databases, repo pack
 datasets that lineage needs. In order of what it costs to have it again:
 
     checkpoints    of trainings that ended, which need them no more: always deleted
-    cache          results of the engine, converted weights, indexes, clones: made again when they are wanted. Only
-                   folders that this program makes there; in air-gapped mode none whose making needs the network
+    cache          work trees that a power cut left, results of the engine, converted weights, indexes, gold's verdicts:
+                   made again when they are wanted. Only folders that this program makes there; in air-gapped mode none
+                   whose making needs the network
     environments   built environments, the one that was not used for longest first: built again from wheels
     unfinished     checkpoints of trainings that were stopped, and of whose target and base a later one is finished
     datasets       that no training, adapter, base or mixture refers to, and of whose target and base a newer one was
@@ -17,18 +18,24 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
+from host.processes import boot_time
 from models.plans import Frozen
 from runtime.environments.store import disk_usage
+from store.learning.datasets import finished_datasets
 from store.learning.trainings import superseded_trainings
 from training.cycle.context import TrainingContext
 from training.cycle.control import CONTROLS
 from training.data.curation.card import MACHINE
+from training.data.datasets import pack_dataset
 from training.operation.lineage import round_is_open, superfluous_datasets
 
 ENVIRONMENTS_FOLDER = "environments"
-_CHEAPEST_FIRST = ("scratch", "gold-runs", "engine", "ollama", "gguf", "index", "clones", "critic", "gold")
-"""Folders of the cache that are made again from what is here, by what that costs. No others are touched: the cache
-directory may hold what other programs keep there."""
+_SCRATCH = "scratch"
+"""Folder of the cache with work trees. Preparing and taking in packages use them without a lease, so that only those
+from before the machine was started are known to be nobody's: a power cut left them."""
+_CHEAPEST_FIRST = ("engine", "ollama", "gguf", "index", "critic", "gold")
+"""Folders of the cache that are made again from what is here, by what that costs. No others are touched: clones, which
+have locks of their own, and what other programs may keep there."""
 _FROM_THE_NETWORK = ("locks", "node")
 """Folders of the cache that are made again by downloads."""
 _FINISHED = "fit.json"
@@ -84,7 +91,10 @@ def _checkpoints(context: TrainingContext, *, finished: bool) -> list[RetentionI
 
 
 def _cache(context: TrainingContext) -> Iterator[RetentionItem]:
-    settings = context.settings
+    settings, started = context.settings, boot_time()
+    for tree in sorted((settings.cache_dir / _SCRATCH).glob("*")):
+        if tree.is_dir() and not tree.is_symlink() and tree.stat().st_mtime < started:
+            yield _item(RetentionKind.CACHE, tree, "a work tree from before this machine was started")
     kept = [path.resolve() for path in (settings.data_dir, settings.corpus)]
     for name in (*_CHEAPEST_FIRST, *(() if settings.air_gapped else _FROM_THE_NETWORK)):
         path = settings.cache_dir / name
@@ -109,6 +119,16 @@ def _datasets(context: TrainingContext) -> Iterator[RetentionItem]:
         dataset = _dataset_id(folder)
         if dataset in superfluous and not folder.is_symlink():
             yield _item(RetentionKind.DATASETS, folder, "no training used it, and one used a newer one since")
+
+
+def pack_finished(context: TrainingContext) -> int:
+    """Compress the datasets whose trainings are over; returns the bytes freed. Raises TrainingError for one that was
+    changed, OSError."""
+    finished, freed = finished_datasets(context.raw_engine), 0
+    for folder in sorted((context.settings.data_dir / "datasets").glob("*")):
+        if _dataset_id(folder) in finished and not folder.is_symlink():
+            freed += pack_dataset(folder)
+    return freed
 
 
 def _dataset_id(folder: Path) -> str:

@@ -11,7 +11,7 @@ from training.adapters.registry.statement import read_statement
 from training.bases.bases import PARENT, list_bases
 from training.cycle.context import TrainingContext
 from training.cycle.rounds import open_request
-from training.data.datasets import dataset_dir, read_dataset
+from training.data.datasets import check_dataset, dataset_dir
 
 
 def needed_datasets(context: TrainingContext) -> dict[str, str]:
@@ -61,7 +61,7 @@ def check_lineage(context: TrainingContext) -> list[str]:
         folder = dataset_dir(context.settings.data_dir, version.target, version.dataset_id)
         try:
             if folder.exists():
-                read_dataset(folder)
+                check_dataset(folder)
             elif version.dataset_id in datasets_of_trainings(context.raw_engine):
                 faults.append(f"{version.name}: its dataset {folder} is gone")
         except TrainingError as error:

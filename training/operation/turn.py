@@ -14,7 +14,15 @@ from evals.sets import all_sets
 from evals.tiers import ORDER, missing
 from harness.packages.package import read_package
 from host.locks import process_lock
-from models.errors import CleanRoomError, DiskFull, GuardrailError, InfrastructureError, RegistryError, UsageError
+from models.errors import (
+    CleanRoomError,
+    DiskFull,
+    GuardrailError,
+    InfrastructureError,
+    RegistryError,
+    TrainingError,
+    UsageError,
+)
 from store.learning.rounds import newest_step_time
 from store.leases import in_force
 from training.cycle.context import TrainingContext
@@ -23,7 +31,8 @@ from training.cycle.improvement import ImproveOrder, improve
 from training.cycle.past_rounds import read_rounds
 from training.cycle.rounds import RoundRequest, open_request
 from training.cycle.tier_status import measure_tier_status
-from training.operation.inventory import RetentionItem
+from training.operation.inventory import RetentionItem, pack_finished
+from training.operation.lineage import round_is_open
 from training.operation.log import EventKind, OperationLog
 from training.operation.measuring import Measure, measured
 from training.operation.orders import OperateOrder, OperationSteps
@@ -171,8 +180,20 @@ class Turn:
     def _upkeep(self) -> _Result:
         self.context.notify("upkeep", 0, None)
         settings = self.context.settings
+        packed = self._pack()
         databases = {name: each.model_dump(mode="json") for name, each in keep_up(settings).items()}
-        return {"databases": databases, "disk": disk_state(settings).model_dump(mode="json")}
+        return {"databases": databases, "disk": disk_state(settings).model_dump(mode="json"), "packed": packed}
+
+    def _pack(self) -> _Result:
+        """Compress the datasets of trainings that are over, while nothing else works here; what prevents that stops no
+        rounds."""
+        with alone(self.context) as idle:
+            if not idle or round_is_open(self.context):
+                return {"freed": 0}
+            try:
+                return {"freed": pack_finished(self.context)}
+            except (OSError, TrainingError) as error:
+                return {"freed": 0, "failed": str(error)}
 
 
 def offered_packages(packages: Callable[[], Sequence[Path]], order: OperateOrder) -> Sequence[Path]:
