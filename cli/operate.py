@@ -138,7 +138,7 @@ def _stay(order: "OperateOrder", rounds: int | None, every: str) -> "OperateRepo
 
     done, lines = list[int](), list[TargetLine]()
     while True:
-        next_round = time.monotonic() + _seconds(every)
+        next_round, there = time.monotonic() + _seconds(every), _manifests()
         report = _one_turn(order)
         improve = order.improve.model_copy(update={"abandon": False})
         order = order.model_copy(update={"continued": "", "improve": improve})
@@ -148,7 +148,7 @@ def _stay(order: "OperateOrder", rounds: int | None, every: str) -> "OperateRepo
         if report.standing.state in (State.DONE, State.STOPPED) or (rounds is not None and len(done) >= rounds):
             return whole
         if report.standing.state is State.WAITING:
-            _await_repository(report.standing.reason)
+            _await_repository(report.standing.reason, there)
         else:
             time.sleep(max(0.0, next_round - time.monotonic()))
 
@@ -175,17 +175,15 @@ def _seconds(every: str) -> float:
     return seconds_until(every) if seconds is None else float(seconds)
 
 
-def _await_repository(reason: str) -> None:
-    """Wait until the corpus holds other packages than now."""
-    corpus = load_settings().corpus
+def _await_repository(reason: str, before: set[Path]) -> None:
+    """Wait until the corpus holds other packages than `before` the turn: one may have arrived in the meantime."""
     errors.print(printable(reason), markup=False, soft_wrap=True)
-    before = _manifests(corpus)
-    while _manifests(corpus) == before:
+    while _manifests() == before:
         time.sleep(_LOOK_SECONDS)
 
 
-def _manifests(corpus: Path) -> set[Path]:
-    return set(corpus.glob("*/manifest.json"))
+def _manifests() -> set[Path]:
+    return set(load_settings().corpus.glob("*/manifest.json"))
 
 
 def _context() -> "TrainingContext":

@@ -19,6 +19,21 @@ def is_dead(process: str) -> bool:
     return machine == _machine() and machine != "" and _started(int(pid)) != started
 
 
+def is_alive(process: str) -> bool:
+    """Whether the process of an identity certainly runs. False for one of another machine, which is not known."""
+    _, machine, pid, started = process.rsplit("/", 3)
+    return machine == _machine() and machine != "" and _started(int(pid)) == started
+
+
+def boot_time() -> float:
+    """When this machine was started, by its clock as it is now; 0 where the kernel does not say."""
+    try:
+        rows = (_PROC / "stat").read_text().splitlines()
+        return float(next((row.split()[1] for row in rows if row.startswith("btime ")), 0))
+    except OSError:
+        return 0.0
+
+
 def shown_process(process: str) -> str:
     """A process for display: `process 12 on HOST`."""
     host, _, pid, _ = process.rsplit("/", 3)

@@ -13,18 +13,20 @@ def host_of(address: str) -> str:
         host, _ = parts.hostname, parts.port  # a port that is none raises
     except ValueError:
         return ""
-    return host if host and "@" not in parts.netloc and "\\" not in address else ""
+    bracketed = parts.netloc.partition("]")[2]
+    odd = "@" in parts.netloc or "\\" in address or (bracketed and not bracketed.startswith(":"))
+    return host if host and not odd else ""
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine's loopback: `localhost`, 127.0.0.0/8 in dotted form, or ::1.
 
-    Other spellings of these addresses (`0x7f.1`, `2130706433`) are not accepted: libraries differ in how they read
-    them.
+    Other spellings of these addresses (`0x7f.1`, `2130706433`, `::1%zone`) are not accepted: libraries differ in how
+    they read them.
     """
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return "%" not in host and ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

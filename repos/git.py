@@ -26,7 +26,7 @@ SAFE_ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",
-    "GIT_ALLOW_PROTOCOL": ":".join(ALLOWED),
+    "GIT_ALLOW_PROTOCOL": "file",  # only a clone of a URL opens more
     "GIT_PROTOCOL_FROM_USER": "0",
     "LC_ALL": "C",
 }
@@ -192,7 +192,7 @@ def clone(source: str, destination: Path) -> Git:
                 source if local is None else str(local),
                 str(destination),
             ],
-            env=SAFE_ENVIRONMENT if local is None else {**SAFE_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "file"},
+            env={**SAFE_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": ":".join(ALLOWED)} if local is None else SAFE_ENVIRONMENT,
             timeout=_LONGEST_CLONE,
         )
     except CommandFailed as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from host.packed import is_there, open_either
 from models.chat import Message, prompt_text
 from models.errors import TrainingError
 from models.evaluation import EvaluationSet
@@ -60,9 +61,9 @@ def _prompt(path: Path, line: int, example: dict[str, Any]) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    if not path.exists():
+    if not is_there(path):
         return
-    with path.open(encoding="utf-8") as file:
+    with open_either(path) as file:
         for number, text in enumerate(file, 1):
             try:
                 value = json.loads(text)

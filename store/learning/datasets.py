@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select, true
 from models.training import TrainingTarget
 from store.database import chunks, reading
 from store.rows import add, writing
-from store.tables import TrainingDataset, TrainingPlan, table_of
+from store.tables import TrainingDataset, TrainingPlan, TrainingRun, table_of
 from store.texts import Texts, read_texts
 
 CONSIDERED = "considered"
@@ -17,7 +17,7 @@ CONSIDERED = "considered"
 MIXTURE = "mixture"
 """The stage of a mixture of datasets."""
 _REPOSITORIES = "repositories"
-_DATASETS, _PLANS = table_of(TrainingDataset), table_of(TrainingPlan)
+_DATASETS, _PLANS, _RUNS = table_of(TrainingDataset), table_of(TrainingPlan), table_of(TrainingRun)
 _NEWEST_FIRST = (_DATASETS.c.created_at.desc(), _DATASETS.c.id)
 
 
@@ -129,6 +129,30 @@ def datasets_of_trainings(raw: Engine) -> set[str]:
     """Datasets and mixtures that a training, finished or begun, refers to."""
     with reading(raw) as connection:
         return set(connection.scalars(select(_PLANS.c.dataset_id).distinct()))
+
+
+def finished_datasets(raw: Engine) -> set[str]:
+    """Datasets that were trained on, whose trainings are all finished, and that are not the newest of their target."""
+    unfinished = select(_PLANS.c.dataset_id).where(_PLANS.c.id.not_in(select(_RUNS.c.plan_id)))
+    with reading(raw) as connection:
+        open_ones = set(connection.scalars(unfinished))
+    newest = {newest_dataset_id(raw, target) for target in TrainingTarget}
+    return datasets_of_trainings(raw) - open_ones - newest
+
+
+def superseded_datasets(raw: Engine) -> set[str]:
+    """Datasets on record, mixtures left out, of whose target and base a newer one was trained on since."""
+    trained = datasets_of_trainings(raw)
+    query = select(_DATASETS.c.id, _DATASETS.c.stage, _DATASETS.c.config).where(_DATASETS.c.stage != MIXTURE)
+    replaced, found = set[tuple[str, Any]](), set[str]()
+    with reading(raw) as connection:
+        for row in connection.execute(query.order_by(*_NEWEST_FIRST)):
+            kind = row.stage, row.config.get("base")
+            if kind in replaced:
+                found.add(row.id)
+            if row.id in trained:
+                replaced.add(kind)
+    return found
 
 
 def mixed_datasets(raw: Engine) -> set[str]:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sqlalchemy import select
+
 from models.training import TrainingTarget
 from store.database import reading
 from store.places import located
@@ -13,7 +15,7 @@ from store.texts import Texts
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-_RUNS = table_of(TrainingRun)
+_RUNS, _PLANS = table_of(TrainingRun), table_of(TrainingPlan)
 
 
 class FinishedTraining(NamedTuple):
@@ -38,6 +40,23 @@ def find_training(raw: "Engine", job: str) -> FinishedTraining | None:
     return FinishedTraining(
         row.plan_id, row.adapter, located(row.path), row.backend, row.steps, row.tokens, row.seconds, row.metrics
     )
+
+
+def superseded_trainings(raw: "Engine") -> set[str]:
+    """Jobs that are not finished, and of whose target and base a job begun later is."""
+    query = (
+        select(_PLANS.c.id, _PLANS.c.stage, _PLANS.c.base, _RUNS.c.plan_id)
+        .outerjoin(_RUNS, _RUNS.c.plan_id == _PLANS.c.id)
+        .order_by(_PLANS.c.created_at.desc(), _PLANS.c.id)
+    )
+    replaced, found = set[tuple[str, str]](), set[str]()
+    with reading(raw) as connection:
+        for job, stage, base, finished in connection.execute(query):
+            if finished is not None:
+                replaced.add((stage, base))
+            elif (stage, base) in replaced:
+                found.add(job)
+    return found
 
 
 def store_training_job(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, and_, select
 
-from store.leases import LEASES, database_time, dead_holders, take
+from store.leases import LEASES, held, take
 from store.tables import OutcomeRow, TaskRun, same_trajectory, table_of
 
 _TRAJECTORIES, _OUTCOMES = table_of(TaskRun), table_of(OutcomeRow)
@@ -32,12 +32,7 @@ def claim_trajectories(connection: Connection, known: Mapping[str, int], most: i
     begun a later one is taken only if that process died in it. On PostgreSQL the rows are locked with SKIP LOCKED, so
     that claimers do not wait for each other; SQLite has one writer at a time.
     """
-    now = database_time(connection)
-    lease_in_force = and_(
-        LEASES.c.name == _TRAJECTORIES.c.id,
-        LEASES.c.expires_at > now,
-        LEASES.c.holder.not_in(dead_holders(connection)),
-    )
+    lease_in_force = and_(LEASES.c.name == _TRAJECTORIES.c.id, held(connection))
     query = (
         select(
             _TRAJECTORIES.c.id,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attacks._package import git, make_repository
+from host.process import CommandFailed
 from models.errors import AirGapError, RepositoryError
 from repos.git import clone
 from repos.transports import refuse_transport
@@ -70,6 +71,13 @@ def test_a_local_repository_with_a_remote_and_rewritten_urls_is_cloned_from_its_
         with air_gapped(tmp_path):
             assert clone(str(place), tmp_path / "clone").resolve("HEAD")
     assert callers == []
+
+
+def test_a_clone_opens_no_connection_of_its_own(tmp_path: Path) -> None:
+    made = clone(str(make_repository(tmp_path / "thing")), tmp_path / "clone")
+    with listener() as (port, callers), pytest.raises(CommandFailed) as refused:
+        made.output("ls-remote", f"https://127.0.0.1:{port}/thing")
+    assert "not allowed" in refused.value.stderr and callers == []
 
 
 def test_objects_that_a_local_repository_lacks_are_not_fetched_from_where_it_says(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -254,3 +256,36 @@ def test_a_lease_from_before_the_clock_was_set_back_is_free(database_target: str
     with writing(store.engine) as connection:
         assert take(connection, list(held), seconds) == {"a year ahead"}
     assert in_force(store.engine) == sorted([other, this_process()])
+
+
+def test_a_lease_of_a_living_process_is_its_own_while_the_clock_is_set_forth_and_back(database_target: str) -> None:
+    store = open_raw_store(database_target)
+    living = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        host, machine, _, _ = this_process().rsplit("/", 3)
+        started = Path(f"/proc/{living.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        holder, gone = f"{host}/{machine}/{living.pid}/{started}", "elsewhere/boot.1/7/1"
+        with writing(store.engine) as connection:
+            ahead = database_time(connection) + timedelta(hours=1)  # renewed by a clock that ran an hour ahead
+            connection.execute(insert(LEASES), [
+                {"name": "held", "holder": holder, "expires_at": ahead},
+                {"name": "left", "holder": gone, "expires_at": ahead},
+            ])  # fmt: skip
+        assert in_force(store.engine) == [holder]
+        with writing(store.engine) as connection:
+            assert take(connection, ["held", "left"]) == {"left"}
+    finally:
+        living.kill()
+        living.wait()
+    with writing(store.engine) as connection:
+        assert take(connection, ["held"]) == {"held"}
+
+
+def test_a_trajectory_that_was_claimed_before_the_clock_was_set_back_is_claimed_again(database_target: str) -> None:
+    store = open_raw_store(database_target)
+    (key,) = open_many(store, 1)
+    with writing(store.engine) as connection:
+        until = database_time(connection) + timedelta(days=365)
+        connection.execute(insert(LEASES).values(name=key, holder="here/before the power cut.1/7/1", expires_at=until))
+    assert live_holders(store.engine, [key]) == {}
+    assert store.claim({key: 0}, 1).taken == [key]

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from host.packed import open_either
 from models.training import TrainingTarget
 from tests.support.operation_material import Simulation, run_script
 from training.adapters.registry import AdapterVersion
@@ -56,7 +57,8 @@ def outcome(simulation: Simulation) -> dict[str, Any]:
 def rows_of(simulation: Simulation, version: AdapterVersion) -> list[dict[str, Any]]:
     """What an adapter was trained on, without the numbers of attempts."""
     place = dataset_dir(simulation.data, version.target, version.dataset_id)
-    rows = [json.loads(line) for line in (place / "sft.jsonl").read_text().splitlines()]
+    with open_either(place / "sft.jsonl") as lines:
+        rows = [json.loads(line) for line in lines]
     for row in rows:
         del row["provenance"]["attempt"]
     return sorted(rows, key=lambda row: str(row["id"]))

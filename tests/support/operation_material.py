@@ -303,6 +303,6 @@ def run_script(simulation: Simulation, turns: int, **settings: Any) -> Iterator[
             simulation.arrive(FIRST_REPOSITORIES + ended)
         report = simulation.turn(context, continued)
         yield report
-        continued = "a person looked at it" if report.standing.state is State.STOPPED else ""
+        continued = f"a person looked at it after {ended} turns" if report.standing.state is State.STOPPED else ""
         if report.standing.state in (State.WAITING, State.DONE):
             simulation.arrive(FIRST_REPOSITORIES + ended + 1)

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,26 +15,31 @@ pytest.importorskip("torch")
 
 from cli.main import app
 from evals.sets import build_set, freeze
+from models.errors import UsageError
 from models.training import TrainingTarget
 from runtime.environments.store import disk_usage
+from store.learning.datasets import add_dataset
+from store.tables import TrainingPlan
 from tests.support.operation_material import HELD, Script, Simulation, run_script
+from tests.support.retention_material import NO_LIMIT, add_row, junk
 from tests.support.tiny import make_tiny_base
 from training.bases.bases import list_bases
 from training.cycle.past_rounds import read_rounds
 from training.cycle.rounds import BEGIN, Round, RoundRequest, abandon
-from training.data.datasets import dataset_dir
+from training.data.datasets import dataset_dir, read_dataset
 from training.operation.history import read_history
 from training.operation.inventory import RetentionKind
 from training.operation.lineage import check_lineage, needed_datasets
-from training.operation.log import EventKind
-from training.operation.orders import OperateReport
+from training.operation.log import EventKind, OperationLog
+from training.operation.loop import find_standing, note_continuation
+from training.operation.measuring import measured
+from training.operation.orders import OperateOrder, OperateReport
 from training.operation.retention import GIB, apply_retention, disk_state, plan_retention
 from training.operation.standing import State
 
 pytestmark = pytest.mark.slow
 
 TURNS = 9
-NO_LIMIT: dict[str, Any] = {"operation": {"least_free_gib": 0.0}}
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,25 @@ def test_retention_keeps_within_the_disk_and_says_what_it_deleted(
     assert check_lineage(simulation.context()) == []
 
 
+def test_datasets_of_finished_trainings_are_compressed_and_come_back(
+    operated: tuple[Simulation, list[OperateReport]],
+) -> None:
+    simulation, _ = operated
+    versions = simulation.context(**NO_LIMIT).registry.list()
+    folders = [dataset_dir(simulation.data, each.target, each.dataset_id) for each in versions]
+    packed = [folder for folder in folders if (folder / "sft.jsonl.xz").is_file()]
+    assert len(packed) >= TURNS - 3 and all(not (folder / "sft.jsonl").exists() for folder in packed)
+    assert check_lineage(simulation.context(**NO_LIMIT)) == []
+    assert all((folder / "sft.jsonl.xz").is_file() for folder in packed), "a check leaves them as they are"
+    assert read_dataset(packed[0]).id in {each.dataset_id for each in versions}
+    assert (packed[0] / "sft.jsonl").is_file() and not (packed[0] / "sft.jsonl.xz").exists()
+    (packed[1] / "sft.jsonl.xz").rename(packed[1] / "away")
+    assert len(check_lineage(simulation.context(**NO_LIMIT))) >= 1, "a missing one is noticed"
+    (packed[1] / "away").rename(packed[1] / "sft.jsonl.xz")
+    freed = [event.result["packed"]["freed"] for event in simulation.log.events() if event.kind is EventKind.UPKEEP]
+    assert sum(freed) > 0
+
+
 def test_the_history_and_the_page(
     operated: tuple[Simulation, list[OperateReport]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,25 +137,31 @@ def test_what_was_stopped_goes_on_after_a_reason(operated: tuple[Simulation, lis
     assert noted[0].result["why"]
 
 
-def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
-    """Something superfluous of a kind; its folder."""
-    context = simulation.context(**NO_LIMIT)
-    if kind is RetentionKind.CHECKPOINTS:
-        place = context.registry.list()[number].plan_id
-        folder = simulation.data / "trainings" / place / "checkpoints"
-    elif kind is RetentionKind.UNFINISHED:
-        folder = simulation.data / "trainings" / f"stopped-{number}" / "checkpoints"
-    elif kind is RetentionKind.CACHE:
-        folder = simulation.data / "cache" / f"made-{number}"
-    elif kind is RetentionKind.ENVIRONMENTS:
-        folder = simulation.data / "cache" / "environments" / "environments" / (f"{number:x}" * 8)
-    else:
-        folder = simulation.data / "datasets" / f"scope-{number:012d}"
-    folder.mkdir(parents=True, exist_ok=True)
-    if kind is RetentionKind.DATASETS:
-        (folder / "card.json").write_text(json.dumps({"id": f"{number:064d}"}))
-    (folder / "content").write_bytes(b"\0" * 300_000)
-    return folder
+def test_a_reason_to_go_on_counts_once(operated: tuple[Simulation, list[OperateReport]], tmp_path: Path) -> None:
+    simulation, _ = operated
+    context, log = simulation.context(**NO_LIMIT), OperationLog(tmp_path)
+    last = max(each.number for each in read_rounds(context.raw_engine))
+
+    def lose_diversity(number: int) -> None:
+        for turn, alike in ((number, False), (number + 1, True)):
+            passes = {(f"r{n}@1", seed): bool(n % 2 if alike else seed) for n in range(12) for seed in (0, 1)}
+            made = measured(turn, turn, {}, passes).model_dump(mode="json")
+            log.add(turn, EventKind.MEASURE, {"measure": made})
+
+    def go_on(why: str) -> list[int]:
+        order = OperateOrder(continued=why)
+        note_continuation(context, simulation.packages, order, log)
+        return [event.result["round"] for event in log.events() if event.kind is EventKind.CONTINUED]
+
+    assert go_on("nothing has stopped it") == []
+    lose_diversity(last - 1)
+    assert find_standing(context, simulation.packages, OperateOrder(), log.events()).rule == "diversity"
+    assert go_on("looked at it") == [last]
+    assert go_on("looked at it") == [last], "the same command, started again"
+    lose_diversity(last + 1)
+    with pytest.raises(UsageError, match="new reason"):
+        go_on("looked at it")
+    assert go_on("looked again") == [last, last]
 
 
 @given(
@@ -174,6 +203,43 @@ def test_what_an_open_round_uses_stays(operated: tuple[Simulation, list[OperateR
     Round(context.raw_engine, number, request).finish(BEGIN, None, request.model_dump(mode="json"))
     assert folder not in {item.path for item in plan_retention(context, idle=True).staying}
     abandon(context.raw_engine)
+
+
+def test_what_may_be_wanted_still_stays(operated: tuple[Simulation, list[OperateReport]], tmp_path: Path) -> None:
+    """A training that can go on, datasets newer than any that was trained on or not on record, what is not ours."""
+    simulation, _ = operated
+    context = simulation.context(operation={"least_free_gib": 0.0, "disk_budget_gib": 1 / GIB})
+    first, outside = context.registry.list()[0], tmp_path / "outside"
+    job = "begun-last"
+    going_on = simulation.data / "trainings" / job / "checkpoints"
+    add_row(
+        simulation,
+        TrainingPlan(id=job, stage="scope", source="gold", base=first.base, dataset_id=first.dataset_id, config={}),
+    )
+    new = [simulation.data / "datasets" / f"scope-{number:012d}" for number in (90, 91)]
+    others = [simulation.data / "cache" / name for name in ("pip", "clones", "scratch/in-use")]
+    left = simulation.data / "cache" / "scratch" / "left"
+    left.mkdir(parents=True)
+    os.utime(left, (1e9, 1e9))  # long before this machine was started
+    for folder in (going_on, *new, *others, outside / "checkpoints"):
+        folder.mkdir(parents=True)
+        (folder / "content").write_bytes(b"\0" * 1000)
+    for number, folder in zip((90, 91), new, strict=True):
+        (folder / "card.json").write_text(json.dumps({"id": f"{number:064d}"}))
+    add_dataset(
+        context.raw_engine, f"{90:064d}", TrainingTarget.SCOPE, source="gold", examples=1, config={"base": "another"},
+        repositories=[], content="{}", considered="",
+    )  # fmt: skip
+    (outside / "fit.json").write_text("{}")
+    (simulation.data / "trainings" / "linked").symlink_to(outside)
+    plan = plan_retention(context, idle=True)
+    listed = {item.path for item in (*plan.going, *plan.staying)}
+    linked = simulation.data / "trainings" / "linked" / "checkpoints"
+    assert listed.isdisjoint({going_on, *new, *others, linked})
+    apply_retention(
+        plan.model_copy(update={"going": (*plan.going, *plan.staying)}), context.settings, lambda item: None
+    )
+    assert all(folder.is_dir() for folder in (going_on, *new, *others, outside / "checkpoints"))
 
 
 def test_only_targets_whose_turn_has_come_are_trained(base: Path, tmp_path: Path) -> None:

@@ -56,11 +56,11 @@ def judged(
     return standing.state, standing.rule
 
 
-def whole(number: int, solved: Sequence[Sequence[bool]]) -> Measure:
-    """Whole runs of eight repositories, each with these instances and their samples."""
+def whole(number: int, solved: Sequence[Sequence[bool]], repositories: int = 8) -> Measure:
+    """Whole runs of repositories, each with these instances and their samples."""
     passes = {
         (f"r{repository}@{place}", seed): passed
-        for repository in range(8)
+        for repository in range(repositories)
         for place, samples in enumerate(solved)
         for seed, passed in enumerate(samples)
     }
@@ -121,12 +121,33 @@ def test_rounds_that_were_given_up_do_not_count() -> None:
 
 
 def test_promotions_that_leave_whole_runs_where_they_were_are_a_plateau() -> None:
-    same = [[True, False], [False, False]]
-    better = [[True, True], [False, True]]
+    same = [[True, False], [False, False]] * 5
+    better = [[True, True], [False, True]] * 5
     rounds = [past(n, "promote", [f"r{n}"], [f"r{n}"]) for n in (1, 2, 3)]
     flat = [whole(n, same) for n in (1, 2, 3)]
     assert judged(*rounds, measures=flat, offered=["r4"]) == (State.STOPPED, "plateau")
     assert judged(*rounds, measures=[*flat[:2], whole(3, better)], offered=["r4"]) == (State.GOES_ON, "")
+
+
+def test_few_repositories_or_few_instances_show_no_plateau() -> None:
+    same = [[True, False], [False, False]] * 5
+    rounds = [past(n, "promote", [f"r{n}"], [f"r{n}"]) for n in (1, 2, 3)]
+    alone = [whole(n, same * 40, repositories=1) for n in (1, 2, 3)]
+    assert judged(*rounds, measures=alone, offered=["r4"]) == (State.GOES_ON, "")
+    small = [whole(n, same[:2]) for n in (1, 2, 3)]  # 16 instances without a change exclude no gain of 0.05
+    assert judged(*rounds, measures=small, offered=["r4"]) == (State.GOES_ON, "")
+
+
+def test_a_fall_of_whole_runs_is_no_plateau() -> None:
+    rounds = [past(n, "promote", [f"r{n}"], [f"r{n}"]) for n in (1, 2, 3)]
+    good, bad = [[True, True], [False, True]] * 5, [[True, False], [False, True]] * 5
+    falling = [whole(1, good), whole(2, good), whole(3, bad)]
+    assert judged(*rounds, measures=falling, offered=["r4"]) == (State.STOPPED, "fall")
+
+
+def test_an_adapter_that_may_not_serve_wants_a_person() -> None:
+    held = {"verdict": "withheld", "reason": "passed its gate and was not promoted: a base is being replaced"}
+    assert judged(past(1, fresh=["a"]), past(2, **held)) == (State.STOPPED, "withheld")
 
 
 def test_loss_of_diversity_stops_it_also_if_it_comes_in_small_steps() -> None:

@@ -1,6 +1,7 @@
 """A rehearsal in a real process that is killed, or whose disk is full; and a machine that cannot isolate."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,12 +11,14 @@ import pytest
 
 from cli.doctor import sandbox_findings
 from cli.rehearse import machine_evidence
-from models.rehearsal import Finding
+from models.errors import UsageError
+from models.rehearsal import Finding, RehearsalOrder
 from models.settings import Settings
 from models.targets import TrainingTarget
 from runtime.sandbox import opening
 from runtime.sandbox.bubblewrap import Bubblewrap, programs
 from store.database import open_database
+from store.snapshots import snapshot_sqlite
 from tests.support.plain_steps import student_settings
 from tests.support.registry_material import fresh, make_base
 from training.adapters.registry import Registry
@@ -108,21 +111,19 @@ def test_a_step_whose_evidence_cannot_be_kept_is_not_operational(tmp_path: Path)
 
 
 def test_a_line_that_a_kill_cut_off_is_no_finished_step(tmp_path: Path) -> None:
-    from models.rehearsal import RehearsalOrder
-
     curated = open_database(tmp_path / "curated.sqlite", "curated")
     workspace, order = Workspace(tmp_path / "out"), RehearsalOrder(out=tmp_path / "out")
-    assert workspace.open(order, curated) == []
+    assert workspace.open(order, curated, tmp_path) == []
     whole = machine_evidence([Finding(what="git", verdict="ok", found="2")])
     workspace.record(whole)
     with (workspace.state / "steps.jsonl").open("a") as file:
         file.write('{"step": "gold", "verd')
-    assert Workspace(order.out).open(order, curated) == [whole]
+    assert Workspace(order.out).open(order, curated, tmp_path) == [whole]
     workspace.record(whole.model_copy(update={"step": "gold"}))
-    assert [each.step for each in Workspace(order.out).open(order, curated)] == ["machine", "gold"]
-    assert Workspace(order.out).open(order.model_copy(update={"items": 9}), curated) == []
+    assert [each.step for each in Workspace(order.out).open(order, curated, tmp_path)] == ["machine", "gold"]
+    assert Workspace(order.out).open(order.model_copy(update={"items": 9}), curated, tmp_path) == []
     workspace.close()
-    assert Workspace(order.out).open(order.model_copy(update={"items": 9}), curated) == []
+    assert Workspace(order.out).open(order.model_copy(update={"items": 9}), curated, tmp_path) == []
 
 
 @pytest.mark.slow
@@ -154,3 +155,39 @@ def test_the_first_failed_check_of_a_machine_is_named_with_its_remedy() -> None:
         "failed", ("disk of data: 0.1 GiB free",), "free some space",
     )  # fmt: skip
     assert machine_evidence(found[:2]).verdict == "warning"
+
+
+def test_a_data_directory_named_as_a_rehearsals_folder_is_left_alone(tmp_path: Path) -> None:
+    data = tmp_path / "state"
+    curated = open_database(data / "curated.sqlite", "curated")
+    make_base(curated, data)
+    before = {path: path.read_bytes() for path in data.rglob("*.json")}
+    with pytest.raises(UsageError, match="was not made by a rehearsal"):
+        Workspace(tmp_path).open(RehearsalOrder(out=tmp_path), curated, data / "keys")
+    assert before and {path: path.read_bytes() for path in data.rglob("*.json")} == before
+    assert serving(curated) == {}
+
+
+def test_what_serves_holds_in_a_rehearsal_also_where_it_came_in_a_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, data, out = tmp_path / "old", tmp_path / "data", tmp_path / "out"
+    curated = open_database(old / "curated.sqlite", "curated")
+    make_base(curated, old)
+    registry = Registry(curated, old)
+    version = fresh(registry, tmp_path, 1.0)
+    registry.promote(version, override="it serves")
+    shutil.copytree(old, data)
+    snapshot_sqlite(old / "curated.sqlite", data / "curated.sqlite", old)
+    shutil.rmtree(old)
+    monkeypatch.setenv("CRA_DATA_DIR", str(data))
+    installed = open_database(data / "curated.sqlite", "curated")
+    Registry(installed, data).verify(version.name)
+    workspace = Workspace(out)
+    assert workspace.open(RehearsalOrder(out=out), installed, data / "keys") == []
+    monkeypatch.setenv("CRA_DATA_DIR", str(workspace.state))
+    rehearsed = open_database(workspace.curated, "curated")
+    Registry(rehearsed, workspace.state).verify(version.name)
+    assert serving(rehearsed) == {"scope": version.served}
+    own, given = workspace.state / "keys" / "signing-key.pub", data / "keys" / "signing-key.pub"
+    assert not own.exists() or own.read_bytes() != given.read_bytes(), "the private key stays where it is"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from host.packed import open_either
 from host.private import make_directory
 from models.base_evaluation import Forgetting, RowLoss
 from models.errors import InfrastructureError, TrainingError
@@ -205,7 +206,7 @@ def _loaded(base: Base) -> Iterator[Any]:
 def _records(dataset: Path) -> Iterator[dict[str, Any]]:
     file = dataset / SFT
     try:
-        with file.open(encoding="utf-8") as lines:
+        with open_either(file) as lines:
             for line in lines:
                 yield json.loads(line)
     except (OSError, ValueError) as error:

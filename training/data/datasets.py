@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from host.packed import PackedFileError, is_intact, pack_file, restore
 from models.errors import TrainingError
 from models.training import TrainingTarget
 from store.learning import datasets
@@ -29,16 +30,45 @@ def newest_dataset(raw: RawStore, data_dir: Path, target: TrainingTarget) -> Pat
 
 
 def read_dataset(directory: Path) -> Card:
-    """A dataset's card. Raises TrainingError if it is unreadable, or a file does not match it."""
+    """A dataset's card; files that were kept compressed are restored. Raises TrainingError if it is unreadable, or a
+    file does not match it."""
+    card = _card(directory)
     try:
-        card = Card.model_validate_json((directory / MACHINE).read_text())
-    except (OSError, ValidationError) as error:
-        raise TrainingError(f"{directory} holds no dataset that can be read; curate it again") from error
+        restore(directory, card.files)
+    except (OSError, PackedFileError) as error:
+        raise TrainingError(f"{directory} cannot be restored ({error}); curate it again") from error
     for name, expected in card.files.items():
         file = directory / name
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:
             raise TrainingError(f"{file} is missing or was changed since it was curated; curate it again")
     return card
+
+
+def check_dataset(directory: Path) -> None:
+    """Check all files of a dataset, plain or compressed, and leave them as they are. Raises TrainingError."""
+    for name, expected in _card(directory).files.items():
+        if not is_intact(directory / name, expected):
+            raise TrainingError(f"{directory / name} is missing or was changed since it was curated; curate it again")
+
+
+def pack_dataset(directory: Path) -> int:
+    """Compress a dataset whose trainings are over; returns the bytes freed. Raises TrainingError if a file is not what
+    its card says, OSError."""
+    freed = 0
+    for name, expected in _card(directory).files.items():
+        if (directory / name).is_file():
+            try:
+                freed += pack_file(directory / name, expected)
+            except PackedFileError as error:
+                raise TrainingError(f"{error}; curate it again") from error
+    return freed
+
+
+def _card(directory: Path) -> Card:
+    try:
+        return Card.model_validate_json((directory / MACHINE).read_text())
+    except (OSError, ValidationError) as error:
+        raise TrainingError(f"{directory} holds no dataset that can be read; curate it again") from error
 
 
 def trained_before(raw: RawStore, card: Card, base: str) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.packed import is_there, open_either
 from models.plans import Frozen
 from models.training import TrainingTarget
 from store.learning.adapters import list_adapters
@@ -40,7 +41,7 @@ def affected_datasets(
     found = []
     for dataset, stage in datasets_since(raw, since) if wanted else []:
         directory = dataset_dir(data_dir, TrainingTarget(stage), dataset)
-        files = [path for path in (directory / SFT, directory / DPO, directory / CRITIC) if path.is_file()]
+        files = [path for path in (directory / SFT, directory / DPO, directory / CRITIC) if is_there(path)]
         examples = sum(1 for path in files for sources in _sources(path) if sources & wanted) if files else None
         if examples != 0:
             adapters = tuple(trained.get(dataset, ()))
@@ -50,7 +51,7 @@ def affected_datasets(
 
 def _sources(path: Path) -> Iterator[set[AttemptKey]]:
     """The attempts that each example of a file comes from."""
-    with path.open(encoding="utf-8") as lines:
+    with open_either(path) as lines:
         for line in lines:
             example = json.loads(line)
             found = (example.get(name) for name in ("provenance", "chosen_by", "rejected_by"))

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from host.packed import PackedFileError, restore
 from models.errors import TrainingError
 from models.objectives import Objective, objective_of
 from models.protocols import Stage
@@ -87,6 +88,10 @@ def read_card(dataset: Path) -> dict[str, Any]:
             f"dataset {dataset}: its prompts were rendered by templates {templates}, serving renders {REVISION}; "
             "curate it anew"
         )
+    try:
+        restore(dataset, files)
+    except (OSError, PackedFileError) as error:
+        raise TrainingError(f"dataset {dataset} cannot be restored ({error}); curate it anew") from error
     for name, expected in files.items():
         file = dataset / name
         if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != expected:

@@ -4,10 +4,13 @@ Never deleted: adapters, bases, keys, evaluation sets, both databases, repo pack
 datasets that lineage needs. In order of what it costs to have it again:
 
     checkpoints    of trainings that ended, which need them no more: always deleted
-    cache          results of the engine, converted weights, indexes, clones: made again when they are wanted
+    cache          work trees that a power cut left, results of the engine, converted weights, indexes, gold's verdicts:
+                   made again when they are wanted. Only folders that this program makes there; in air-gapped mode none
+                   whose making needs the network
     environments   built environments, the one that was not used for longest first: built again from wheels
-    unfinished     checkpoints of trainings that were stopped while no round is open: such a training begins again
-    datasets       that no training, adapter, base or mixture refers to, and that are not the newest of their target
+    unfinished     checkpoints of trainings that were stopped, and of whose target and base a later one is finished
+    datasets       that no training, adapter, base or mixture refers to, and of whose target and base a newer one was
+                   trained on
 """
 
 import json
@@ -15,18 +18,26 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
+from host.processes import boot_time
 from models.plans import Frozen
 from runtime.environments.store import disk_usage
+from store.learning.datasets import finished_datasets
+from store.learning.trainings import superseded_trainings
 from training.cycle.context import TrainingContext
 from training.cycle.control import CONTROLS
 from training.data.curation.card import MACHINE
-from training.operation.lineage import needed_datasets, round_is_open
+from training.data.datasets import pack_dataset
+from training.operation.lineage import round_is_open, superfluous_datasets
 
 ENVIRONMENTS_FOLDER = "environments"
-_CHEAPEST_FIRST = ("scratch", "engine", "ollama", "gguf", "index")
-"""Folders of the cache by what it costs to have them again; others come after them, in the order of names."""
-_IN_USE = ("slots", ENVIRONMENTS_FOLDER)
-"""Folders of the cache that are not deleted as a whole: locks, and environments, which have locks of their own."""
+_SCRATCH = "scratch"
+"""Folder of the cache with work trees. Preparing and taking in packages use them without a lease, so that only those
+from before the machine was started are known to be nobody's: a power cut left them."""
+_CHEAPEST_FIRST = ("engine", "ollama", "gguf", "index", "critic", "gold")
+"""Folders of the cache that are made again from what is here, by what that costs. No others are touched: clones, which
+have locks of their own, and what other programs may keep there."""
+_FROM_THE_NETWORK = ("locks", "node")
+"""Folders of the cache that are made again by downloads."""
 _FINISHED = "fit.json"
 
 
@@ -61,30 +72,33 @@ def find_superfluous(context: TrainingContext, idle: bool) -> list[RetentionItem
 
 
 def _checkpoints(context: TrainingContext, *, finished: bool) -> list[RetentionItem]:
-    """Checkpoints of trainings that are finished (a kill left them), or of those that are not."""
+    """Checkpoints of trainings that are finished (a kill left them), or that nobody goes on with."""
     kind, why = (
         (RetentionKind.CHECKPOINTS, "the training ended")
         if finished
-        else (RetentionKind.UNFINISHED, "the training was stopped, and no round is open")
+        else (RetentionKind.UNFINISHED, "the training was stopped, and a later one of its target and base is finished")
     )
+    jobs = None if finished else superseded_trainings(context.raw_engine)
     return [
         _item(kind, folder / name, why)
         for place in ("trainings", CONTROLS)
         for folder in sorted((context.settings.data_dir / place).glob("*"))
-        if (folder / _FINISHED).is_file() == finished
+        if (folder / _FINISHED).is_file() == finished and (jobs is None or folder.name in jobs)
+        if not folder.is_symlink()
         for name in ("checkpoints", "best")
         if (folder / name).is_dir()
     ]
 
 
 def _cache(context: TrainingContext) -> Iterator[RetentionItem]:
-    cache = context.settings.cache_dir
-    folders = [path for path in sorted(cache.glob("*")) if path.is_dir() and not path.is_symlink()]
-    kept = [path for path in folders if path.name not in _IN_USE and not path.name.startswith(".")]
-    data = context.settings.data_dir.resolve()
-    ranks = {name: place for place, name in enumerate(_CHEAPEST_FIRST)}
-    for path in sorted(kept, key=lambda each: (ranks.get(each.name, len(ranks)), each.name)):
-        if not data.is_relative_to(path.resolve()):
+    settings, started = context.settings, boot_time()
+    for tree in sorted((settings.cache_dir / _SCRATCH).glob("*")):
+        if tree.is_dir() and not tree.is_symlink() and tree.stat().st_mtime < started:
+            yield _item(RetentionKind.CACHE, tree, "a work tree from before this machine was started")
+    kept = [path.resolve() for path in (settings.data_dir, settings.corpus)]
+    for name in (*_CHEAPEST_FIRST, *(() if settings.air_gapped else _FROM_THE_NETWORK)):
+        path = settings.cache_dir / name
+        if path.is_dir() and not path.is_symlink() and not any(each.is_relative_to(path.resolve()) for each in kept):
             yield _item(RetentionKind.CACHE, path, "made again when it is wanted")
 
 
@@ -100,11 +114,21 @@ def _last_use(environment: Path) -> tuple[int, str]:
 
 
 def _datasets(context: TrainingContext) -> Iterator[RetentionItem]:
-    needed = needed_datasets(context)
+    superfluous = superfluous_datasets(context)
     for folder in sorted((context.settings.data_dir / "datasets").glob("*")):
         dataset = _dataset_id(folder)
-        if dataset and dataset not in needed:
-            yield _item(RetentionKind.DATASETS, folder, "no training used it, and a newer one took its place")
+        if dataset in superfluous and not folder.is_symlink():
+            yield _item(RetentionKind.DATASETS, folder, "no training used it, and one used a newer one since")
+
+
+def pack_finished(context: TrainingContext) -> int:
+    """Compress the datasets whose trainings are over; returns the bytes freed. Raises TrainingError for one that was
+    changed, OSError."""
+    finished, freed = finished_datasets(context.raw_engine), 0
+    for folder in sorted((context.settings.data_dir / "datasets").glob("*")):
+        if _dataset_id(folder) in finished and not folder.is_symlink():
+            freed += pack_dataset(folder)
+    return freed
 
 
 def _dataset_id(folder: Path) -> str:

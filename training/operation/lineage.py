@@ -5,13 +5,13 @@ from collections.abc import Iterable
 
 from models.errors import RegistryError, TrainingError
 from models.training import TrainingTarget
-from store.learning.datasets import datasets_of_trainings, mixed_datasets, newest_dataset_id
+from store.learning.datasets import datasets_of_trainings, mixed_datasets, newest_dataset_id, superseded_datasets
 from training.adapters.registry.base_statement import read_base_statement
 from training.adapters.registry.statement import read_statement
 from training.bases.bases import PARENT, list_bases
 from training.cycle.context import TrainingContext
 from training.cycle.rounds import open_request
-from training.data.datasets import dataset_dir, read_dataset
+from training.data.datasets import check_dataset, dataset_dir
 
 
 def needed_datasets(context: TrainingContext) -> dict[str, str]:
@@ -38,6 +38,12 @@ def needed_datasets(context: TrainingContext) -> dict[str, str]:
     return found
 
 
+def superfluous_datasets(context: TrainingContext) -> set[str]:
+    """Datasets (ids) that may go: on record, of whose target and base a newer one was trained on, and not needed. One
+    that is not on record may be in the making."""
+    return superseded_datasets(context.raw_engine) - needed_datasets(context).keys()
+
+
 def round_is_open(context: TrainingContext) -> bool:
     """Whether a round was begun and has not ended: what it made is in use."""
     return open_request(context.raw_engine) is not None
@@ -55,7 +61,7 @@ def check_lineage(context: TrainingContext) -> list[str]:
         folder = dataset_dir(context.settings.data_dir, version.target, version.dataset_id)
         try:
             if folder.exists():
-                read_dataset(folder)
+                check_dataset(folder)
             elif version.dataset_id in datasets_of_trainings(context.raw_engine):
                 faults.append(f"{version.name}: its dataset {folder} is gone")
         except TrainingError as error:

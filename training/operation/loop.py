@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from harness.packages.package import read_package
+from models.errors import UsageError
 from training.cycle.context import TrainingContext
 from training.cycle.guardrails import FRESH_REPOSITORIES
 from training.cycle.past_rounds import PastRound, read_rounds
@@ -34,8 +35,8 @@ def operate(
     """Run at most `rounds` turns; one that was stopped is finished first. `around` is a context manager entered with
     each round's number, `show` is called after each turn.
 
-    Raises UsageError if another process operates here, InfrastructureError and the like for a fault of the machine,
-    after which the same call goes on.
+    Raises UsageError if another process operates here or a reason to go on was used up, InfrastructureError and the
+    like for a fault of the machine, after which the same call goes on.
     """
     log = log or OperationLog(context.settings.data_dir)
     turns = list[int]()
@@ -43,7 +44,7 @@ def operate(
         if order.improve.abandon:
             abandon(context.raw_engine)
         if order.continued:
-            note_continuation(context, log, order.continued)
+            note_continuation(context, steps.packages, order, log)
         while (standing := find_standing(context, steps.packages, order, log.events())).state is State.GOES_ON:
             if len(turns) == rounds:
                 standing = Standing(state=State.GOES_ON, rule=ROUNDS, reason=f"{rounds} rounds were asked for")
@@ -81,10 +82,29 @@ def find_standing(
     return judge(evidence, context.settings.guardrails)
 
 
-def note_continuation(context: TrainingContext, log: OperationLog, why: str) -> None:
-    """Record a person's reason to go on: rounds until now count for no plateau any more."""
-    last = max((each.number for each in read_rounds(context.raw_engine)), default=0)
-    log.add(_last_turn(log.events()), EventKind.CONTINUED, {"round": last, "why": why})
+def note_continuation(
+    context: TrainingContext, packages: Callable[[], Sequence[Path]], order: OperateOrder, log: OperationLog
+) -> None:
+    """Record a person's reason to go on after a stop or a plateau: rounds until now count for no plateau any more.
+
+    A reason counts once, so that a command that is started again after a kill decides nothing a second time. Raises
+    UsageError if it has stopped again since that reason was given.
+    """
+    events = log.events()
+    state = find_standing(context, packages, order, events).state
+    given = {event.result["why"] for event in events if event.kind is EventKind.CONTINUED}
+    ended = (State.STOPPED, State.DONE)
+    if order.continued in given:
+        if state in ended:
+            raise UsageError(
+                f"--go-on {order.continued!r} was given before, and it has come to an end again; see "
+                "`cra operate --status`, and give a new reason"
+            )
+        return
+    noted = [event.result["state"] for event in events if event.kind in (EventKind.STANDING, EventKind.END)]
+    if state in ended or noted[-1:] in ([State.STOPPED], [State.DONE]):
+        last = max((each.number for each in read_rounds(context.raw_engine)), default=0)
+        log.add(_last_turn(events), EventKind.CONTINUED, {"round": last, "why": order.continued})
 
 
 def note_standing(log: OperationLog, standing: Standing) -> None:

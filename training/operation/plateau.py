@@ -5,27 +5,32 @@ Hybrid-Gym (2026) saw fresh repositories take it up again. So `guardrails.platea
 are a plateau if their gates could have seen a gain of `plateau_gain` (0.05): the power of each target's best primary
 test for it is at least `plateau_power` (0.80). Silence of weaker gates is no evidence, and wants larger evaluation
 sets. Promotions that leave whole runs where they were are a plateau as well: over as many rounds the 95% interval of
-the change of pass@1 holds 0 and excludes a gain of `plateau_gain` (an equivalence test by interval, one-sided:
-Blackwelder, 1982). A repository that no round has had yet reopens a plateau; one that lasts over `plateau_rounds`
-rounds with new repositories each does not end by itself.
+the change of pass@1 holds 0 and excludes a gain of `plateau_gain` (by interval, one-sided: Blackwelder, 1982), over at
+least five repositories: with fewer the interval is too narrow to exclude anything. One wholly below 0 is no plateau but
+a fall, in steps that each kept their margin: it stops. So does an adapter that passed its gate and may not serve. A
+repository that no round has had yet reopens a plateau; one that lasts over `plateau_rounds` rounds with new
+repositories each does not end by itself.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from evals.paired import interval
+from evals.statistics import FEW_REPOSITORIES
 from evals.whole_runs import compare
 from models.errors import EvaluationError, GuardrailError
 from models.evaluation import MetricTest
 from models.guardrail_settings import GuardrailSettings
 from training.cycle import guardrails
 from training.cycle.past_rounds import PastRound
+from training.cycle.promotion import WITHHELD
 from training.operation.measuring import Measure, repository_of
-from training.operation.standing import GOES_ON, PLATEAU, POWER, Standing, State
+from training.operation.standing import FALL, GOES_ON, PLATEAU, POWER, Standing, State
 
 GATE_GAIN = 0.05
 """The gain for which gates state their power (`MetricTest.power`)."""
+_NO_WIDTH = 1e-9
 NOTHING_NEW = "no new examples"
 """How a round's skipped target begins where nothing was left to learn from."""
 
@@ -76,6 +81,8 @@ def _stalled(evidence: Evidence, finished: Sequence[PastRound], limits: Guardrai
     if len(last) < limits.plateau_rounds or any(each.promoted for each in last):
         return None
     said = f"rounds {last[0].number} to {last[-1].number} promoted nothing"
+    if held := [line for line in last[-1].lines if line.verdict == WITHHELD]:
+        return Standing(state=State.STOPPED, rule=WITHHELD, reason=f"{said}, but {held[0].adapter} {held[0].reason}")
     if not any(each.gates for each in last):
         return _unjudged(evidence, last, said)
     if weak := _weak_gates(last, limits):
@@ -132,11 +139,25 @@ def _flat(
     gains = _gains(before[-1], after[-1])
     if not gains:
         return None
-    low, high = interval(gains)
-    if not low <= 0 or high >= limits.plateau_gain:
-        return None
+    low, high = _change(gains)
     numbers = f"rounds {last[0].number} to {last[-1].number}"
-    return _plateau(evidence, last, f"pass@1 of whole runs over {numbers} changed by {low:+.3f} to {high:+.3f} (95%)")
+    said = f"pass@1 of whole runs over {numbers} changed by {low:+.3f} to {high:+.3f} (95%)"
+    if high < 0:
+        reason = f"{said}, though each promotion kept its margin; roll back with `cra adapters`, or continue"
+        return Standing(state=State.STOPPED, rule=FALL, reason=reason)
+    if low > 0 or high >= limits.plateau_gain or len(gains) < FEW_REPOSITORIES:
+        return None
+    return _plateau(evidence, last, said)
+
+
+def _change(gains: Mapping[str, Sequence[float]]) -> tuple[float, float]:
+    """The 95% interval of the mean change. The bootstrap's has no width where all changes are equal; with n instances
+    that did not change, up to 1 - 0.025^(1/n) of all may (Clopper and Pearson, 1934, for none of n)."""
+    low, high = interval(gains)
+    if high - low < _NO_WIDTH:
+        unseen = 1 - 0.025 ** (1 / sum(len(each) for each in gains.values()))
+        low, high = max(-1.0, low - unseen), min(1.0, high + unseen)
+    return low, high
 
 
 def _gains(before: Measure, after: Measure) -> dict[str, list[float]]:

@@ -18,7 +18,8 @@ class State(StrEnum):
 EXIT_CODES: Final = {State.GOES_ON: 0, State.DONE: 0, State.STOPPED: 4, State.WAITING: 5}
 """Of the command, so that a script or a monitor can tell them apart."""
 
-ROUNDS, PLATEAU, POWER, DISK, LINEAGE, FAILED = "rounds", "plateau", "power", "disk", "lineage", "failed"
+ROUNDS, PLATEAU, POWER, FALL = "rounds", "plateau", "power", "fall"
+DISK, LINEAGE, FAILED = "disk", "lineage", "failed"
 """Rules beside the guardrails by which it ends, as named in a standing."""
 
 

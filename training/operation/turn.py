@@ -4,8 +4,8 @@ Each stage is a line of the log, so that a turn that was killed goes on. Stages 
 rounds by theirs in the database; no clock decides anything.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,15 @@ from evals.sets import all_sets
 from evals.tiers import ORDER, missing
 from harness.packages.package import read_package
 from host.locks import process_lock
-from models.errors import CleanRoomError, DiskFull, GuardrailError, InfrastructureError, RegistryError, UsageError
+from models.errors import (
+    CleanRoomError,
+    DiskFull,
+    GuardrailError,
+    InfrastructureError,
+    RegistryError,
+    TrainingError,
+    UsageError,
+)
 from store.learning.rounds import newest_step_time
 from store.leases import in_force
 from training.cycle.context import TrainingContext
@@ -23,7 +31,8 @@ from training.cycle.improvement import ImproveOrder, improve
 from training.cycle.past_rounds import read_rounds
 from training.cycle.rounds import RoundRequest, open_request
 from training.cycle.tier_status import measure_tier_status
-from training.operation.inventory import RetentionItem
+from training.operation.inventory import RetentionItem, pack_finished
+from training.operation.lineage import round_is_open
 from training.operation.log import EventKind, OperationLog
 from training.operation.measuring import Measure, measured
 from training.operation.orders import OperateOrder, OperationSteps
@@ -78,11 +87,12 @@ class Turn:
     def _retention(self) -> _Result:
         self.context.notify("retention", 0, None)
         try:
-            plan = plan_retention(self.context, is_idle(self.context))
+            with alone(self.context) as idle:
+                plan = plan_retention(self.context, idle)
+                gone = apply_retention(plan, self.context.settings, lambda item: self._note_deletion(item))
         except RegistryError as error:
             stopped = Standing(state=State.STOPPED, rule=LINEAGE, reason=f"nothing is deleted: {error}")
             return {"freed": 0, "standing": stopped.model_dump(mode="json")}
-        gone = apply_retention(plan, self.context.settings, lambda item: self._note_deletion(item))
         freed, standing = sum(item.bytes for item in gone), GOES_ON
         if short := max(0, plan.excess - freed):
             reason = (
@@ -170,8 +180,20 @@ class Turn:
     def _upkeep(self) -> _Result:
         self.context.notify("upkeep", 0, None)
         settings = self.context.settings
+        packed = self._pack()
         databases = {name: each.model_dump(mode="json") for name, each in keep_up(settings).items()}
-        return {"databases": databases, "disk": disk_state(settings).model_dump(mode="json")}
+        return {"databases": databases, "disk": disk_state(settings).model_dump(mode="json"), "packed": packed}
+
+    def _pack(self) -> _Result:
+        """Compress the datasets of trainings that are over, while nothing else works here; what prevents that stops no
+        rounds."""
+        with alone(self.context) as idle:
+            if not idle or round_is_open(self.context):
+                return {"freed": 0}
+            try:
+                return {"freed": pack_finished(self.context)}
+            except (OSError, TrainingError) as error:
+                return {"freed": 0, "failed": str(error)}
 
 
 def offered_packages(packages: Callable[[], Sequence[Path]], order: OperateOrder) -> Sequence[Path]:
@@ -179,17 +201,27 @@ def offered_packages(packages: Callable[[], Sequence[Path]], order: OperateOrder
     return order.improve.packages or tuple(packages())
 
 
-def is_idle(context: TrainingContext) -> bool:
-    """Whether nothing else works here: no campaign holds a lease, and nobody trains or evaluates."""
+@contextmanager
+def alone(context: TrainingContext) -> Iterator[bool]:
+    """Whether nothing else works here: no campaign holds a lease, and nobody trains or evaluates, nor begins to within
+    this context."""
 
     def refuse(holder: str) -> None:
         raise BlockingIOError
 
-    try:
-        with process_lock(context.settings.cache_dir / "device.lock", refuse):
-            return not in_force(context.raw_engine)
-    except BlockingIOError:
-        return False
+    with ExitStack() as held:
+        try:
+            held.enter_context(process_lock(context.settings.cache_dir / "device.lock", refuse))
+        except BlockingIOError:
+            yield False
+        else:
+            yield not in_force(context.raw_engine)
+
+
+def is_idle(context: TrainingContext) -> bool:
+    """Whether nothing else works here now."""
+    with alone(context) as idle:
+        return idle
 
 
 def _round_result(number: int, standing: Standing) -> _Result:

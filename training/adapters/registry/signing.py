@@ -8,6 +8,7 @@ in `trusted/` beside it: a bundle brings the keys that the adapters and bases in
 import hashlib
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,15 @@ def known_keys(keys: Path) -> list[Path]:
     """The public keys whose signatures hold here: this installation's, if it has one yet, and trusted ones."""
     own = keys / _PUBLIC
     return [*([own] if own.is_file() else []), *trusted_keys(keys)]
+
+
+def trust_keys(keys: Path, others: Iterable[Path]) -> None:
+    """Trust public keys of other installations. Raises RegistryError for a file that holds none, OSError."""
+    for public in others:
+        place = keys / TRUSTED / f"{fingerprint(public)}.pub"
+        private_directory(place.parent)
+        if not place.exists():
+            _create(place, public.read_bytes(), 0o444)
 
 
 def public_key(keys: Path) -> Path:

@@ -64,7 +64,7 @@ def rehearse(order: RehearsalOrder, machine: StepEvidence, parts: RehearsalParts
         workspace = Workspace(order.out)
         real = parts.open_context()
         try:
-            done = workspace.open(order, real.curated)
+            done = workspace.open(order, real.curated, real.registry.keys)
         except InfrastructureError as error:
             return report_of((machine, failed_step("folder", str(error))), code_version(), workspace.state)
         run = _Rehearsal(order, parts, workspace, [machine, *done])

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.packages.package import MANIFEST
 from host.code_version import code_version
 from host.private import private_directory
 from models.errors import InfrastructureError, UsageError
@@ -22,12 +23,16 @@ from models.rehearsal import RehearsalOrder, StepEvidence
 from models.settings import Settings
 from models.targets import TrainingTarget
 from store.learning.curated_copy import copy_curated
+from training.adapters.registry.signing import known_keys, trust_keys
+from training.bases.files import hash_file
 from training.fit.backends import choose_backend
 
 if TYPE_CHECKING:
     from store.database import Engine
 
 STATE, ORDER, LEDGER, CLOSED = "state", "order.json", "steps.jsonl", "closed"
+MARK = "is-a-rehearsal"
+"""The file by which a folder is known to be a rehearsal's: the first that is made, and the last that is removed."""
 TARGET = TrainingTarget.SCOPE
 _BATCH, _VALIDATION, _RANK = 2, 2, 8
 _TRAINED_WINDOW, _EMBEDDED_WINDOW = 1280, 3072
@@ -41,16 +46,28 @@ class Workspace:
         self.out = out
         self.state = out / STATE
 
-    def open(self, order: RehearsalOrder, curated: "Engine") -> list[StepEvidence]:
-        """Go on with an unfinished rehearsal of the same order and code, whose finished steps are returned; else begin
-        anew. Raises UsageError if the folder holds anything else."""
-        text = json.dumps({"order": order.model_dump(mode="json"), "code": code_version()}, sort_keys=True)
+    def open(self, order: RehearsalOrder, curated: "Engine", keys: Path) -> list[StepEvidence]:
+        """Go on with an unfinished rehearsal of the same order, packages and code, whose finished steps are returned;
+        else begin anew. What is signed with a key of the installation (`keys`) holds in the rehearsal as well.
+
+        Raises UsageError if the folder holds anything else.
+        """
+        text = json.dumps(
+            {
+                "order": order.model_dump(mode="json"),
+                "manifests": [hash_file(path / MANIFEST) for path in order.packages if (path / MANIFEST).is_file()],
+                "code": code_version(),
+            },
+            sort_keys=True,
+        )
         try:
             if self._is_ours(text):
                 return self._finished()
             self._remove()
             private_directory(self.state)
+            (self.state / MARK).touch()
             copy_curated(curated, self.curated).dispose()
+            trust_keys(self.state / "keys", known_keys(keys))
             (self.state / ORDER).write_text(text)
         except OSError as error:
             raise InfrastructureError(
@@ -95,11 +112,19 @@ class Workspace:
         """Remove an earlier rehearsal. Raises UsageError for a folder that no rehearsal made."""
         if not self.state.exists():
             return
-        names = {entry.name for entry in self.state.iterdir()}
-        if names and ORDER not in names and "curated.sqlite" not in names:
+        entries = {entry.name: entry for entry in self.state.iterdir()}
+        if self.state.is_symlink() or (entries and MARK not in entries):
             raise UsageError(f"{self.state} was not made by a rehearsal; give another folder with --out")
         (self.state / ORDER).unlink(missing_ok=True)  # first: a removal that is killed is no unfinished rehearsal
-        shutil.rmtree(self.state)
+        mark = entries.pop(MARK, None)
+        for entry in entries.values():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+        if mark is not None:
+            mark.unlink()
+        self.state.rmdir()
 
     @contextlib.contextmanager
     def in_force(self, settings: Settings, order: RehearsalOrder, base: str) -> Iterator[None]:
