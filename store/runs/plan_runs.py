@@ -3,22 +3,32 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from models.manifest import Instance
 from models.plans import MetaPlan, PartPlan, TestPlan
-from models.protocols import Stage
+from models.protocols import FALLBACK, Stage
 from models.test_quality import TestQuality
 from models.training import PairSource
 from store.runs.attempts import AttemptKey
 from store.runs.measurements import own_quality
 from store.runs.report import latest_run
 from store.runs.step_events import StepEvent, step_events
-from store.tables import InstanceRow, OutcomeRow, PlanRow, RetrievalLlmCall, TaskRun, same_attempt, table_of
+from store.tables import (
+    InstanceRow,
+    OutcomeRow,
+    PlanRow,
+    RetrievalDecision,
+    RetrievalLlmCall,
+    TaskRun,
+    same_attempt,
+    same_trajectory,
+    table_of,
+)
 from store.texts import read_texts
 
 _TRAJECTORIES, _INSTANCES, _OUTCOMES = table_of(TaskRun), table_of(InstanceRow), table_of(OutcomeRow)
-_PLANS, _CALLS = table_of(PlanRow), table_of(RetrievalLlmCall)
+_PLANS, _CALLS, _DECISIONS = table_of(PlanRow), table_of(RetrievalLlmCall), table_of(RetrievalDecision)
 _KINDS: dict[str, type[MetaPlan | PartPlan]] = {
     Stage.META_PLAN.value: MetaPlan,
     Stage.PART_PLAN.value: PartPlan,
@@ -138,6 +148,21 @@ def stored_plans(connection: Connection, key: AttemptKey) -> tuple[StoredPlan, .
         StoredPlan(row.seq, Stage(row.stage), _KINDS[row.stage].model_validate_json(texts[row.plan_hash]))
         for row in rows
     )
+
+
+def generalists_answers(connection: Connection, campaign: str, planner: str) -> int:
+    """How often a generalist answered in place of the models of a planner, in all attempts of a campaign (its key)."""
+    query = (
+        select(func.count())
+        .select_from(_DECISIONS)
+        .join(_TRAJECTORIES, same_trajectory(_DECISIONS))
+        .where(
+            _DECISIONS.c.campaign_id == campaign,
+            _DECISIONS.c.decision == FALLBACK,
+            _TRAJECTORIES.c.planner == planner,
+        )
+    )
+    return connection.execute(query).scalar_one()
 
 
 def planning_models(connection: Connection, campaign: str) -> str:

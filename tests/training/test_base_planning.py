@@ -13,6 +13,7 @@ from models.base_evaluation import ForgettingBounds, PlanningEvidence
 from models.errors import EvaluationError
 from models.evaluation import GateVerdict, Subject
 from models.plan_reviews import PlanName, ReviewVerdict
+from models.protocols import FALLBACK, Stage
 from store.database import reading
 from store.runs.plan_reviews import GivenVerdict, add_reviews
 from store.runs.plan_runs import plan_runs
@@ -84,6 +85,17 @@ def test_what_people_read_and_which_models_answered_is_in_the_evidence(world: Wo
     assert found.reviews == {"meta": {"good": 0, "fine": 0, "bad": 1}}
     assert found.models == ("base-1", "base-2")
     assert "meta 1, 1 of them bad" in planning_notes(found)[1]
+
+
+def test_a_campaign_in_which_a_generalist_answered_is_no_evidence_of_its_base(world: World) -> None:
+    run = world.run("lib0-1", "student", campaign="new").meta_plan(model="large")
+    run.recorder.decision(Stage.META_PLAN, "task attempt 2", FALLBACK, "unusable: no JSON")
+    run.recorder.flush()
+    run.close()
+    with pytest.raises(EvaluationError, match=r"campaign new: a generalist gave 1 .* generalist"):
+        evidence(world)
+    with pytest.raises(EvaluationError, match="one campaign"):
+        evidence(world, new="old")
 
 
 def test_campaigns_of_several_planners_are_not_mixed(world: World) -> None:

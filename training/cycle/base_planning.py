@@ -6,9 +6,10 @@ from typing import NamedTuple
 from evals.planning_gate import compare_planning
 from evals.thresholds import Rules
 from models.base_evaluation import PlanningEvidence
+from models.errors import EvaluationError
 from store.database import reading
 from store.runs.plan_reviews import count_reviews, reviews_of
-from store.runs.plan_runs import PlanRun, plan_runs, planning_models
+from store.runs.plan_runs import PlanRun, generalists_answers, plan_runs, planning_models
 from store.runs.report import latest_run
 from training.cycle.context import TrainingContext
 from training.cycle.student_runs import STUDENT
@@ -24,11 +25,20 @@ class PlanningCampaigns(NamedTuple):
 def planning_evidence(context: TrainingContext, campaigns: PlanningCampaigns, seen: set[str]) -> PlanningEvidence:
     """What two campaigns say of plans, without the repositories that were trained on.
 
-    Raises UsageError for an unknown campaign, EvaluationError if nothing is left to compare.
+    Raises UsageError for an unknown campaign, EvaluationError if nothing is left to compare, or where another model
+    answered in place of the base.
     """
     with reading(context.raw_engine) as connection:
         before, after = (_unseen(plan_runs(connection, name, STUDENT), seen) for name in campaigns)
         ids = [latest_run(connection, name)["campaign_id"] for name in campaigns]
+        if ids[0] == ids[1]:
+            raise EvaluationError(f"{campaigns[0]} and {campaigns[1]} are one campaign; name one with each base")
+        for name, campaign in zip(campaigns, ids, strict=True):
+            if count := generalists_answers(connection, campaign, STUDENT):
+                raise EvaluationError(
+                    f"campaign {name}: a generalist gave {count} of the student's answers, so that its plans are not "
+                    "its base's alone; run one without [models.roles] generalist"
+                )
         models = [planning_models(connection, campaign) for campaign in ids]
         reviews = count_reviews(reviews_of(connection, ids[1])).get(STUDENT, {})
         tests = compare_planning(before, after, Rules())
