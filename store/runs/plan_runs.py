@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from models.manifest import Instance
+from models.outcomes import OutcomeKind
 from models.plans import MetaPlan, PartPlan, TestPlan
 from models.protocols import FALLBACK, Stage
 from models.test_quality import TestQuality
@@ -67,8 +68,9 @@ class PlanRun(NamedTuple):
 
 
 def plan_runs(connection: Connection, name: str, planner: str | None = None) -> Iterator[PlanRun]:
-    """The closed trajectories that planned of the campaign that last ran under a label, or of one planner in it, in the
-    order of planner, repository, instance, temperature and sample; one after the other is read.
+    """The closed trajectories that planned, or whose prompt was refused as too long before they did, of the
+    campaign that last ran under a label, or of one planner in it, in the order of planner, repository, instance,
+    temperature and sample; one after the other is read.
 
     Raises UsageError for a label never used.
     """
@@ -101,7 +103,7 @@ def plan_runs(connection: Connection, name: str, planner: str | None = None) -> 
     for row in connection.execute(query).all():
         key = AttemptKey(campaign, row.id, row.closed_attempt)
         asked = _asked(connection, key)
-        if not asked:
+        if not asked and row.outcome != OutcomeKind.PROMPT_TOO_LONG.value:
             continue
         texts = read_texts(connection, [row.spec_hash, row.patch_hash])
         yield PlanRun(
