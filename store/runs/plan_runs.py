@@ -15,7 +15,9 @@ from store.runs.attempts import AttemptKey
 from store.runs.measurements import own_quality
 from store.runs.report import latest_run
 from store.runs.step_events import StepEvent, step_events
+from store.runs.superseded import counted
 from store.tables import (
+    CampaignRun,
     InstanceRow,
     OutcomeRow,
     PlanRow,
@@ -29,6 +31,7 @@ from store.tables import (
 from store.texts import read_texts
 
 _TRAJECTORIES, _INSTANCES, _OUTCOMES = table_of(TaskRun), table_of(InstanceRow), table_of(OutcomeRow)
+_CAMPAIGN_RUNS = table_of(CampaignRun)
 _PLANS, _CALLS, _DECISIONS = table_of(PlanRow), table_of(RetrievalLlmCall), table_of(RetrievalDecision)
 _KINDS: dict[str, type[MetaPlan | PartPlan]] = {
     Stage.META_PLAN.value: MetaPlan,
@@ -67,18 +70,22 @@ class PlanRun(NamedTuple):
     own_tests: TestQuality | None
 
 
-def plan_runs(connection: Connection, name: str, planner: str | None = None) -> Iterator[PlanRun]:
+def plan_runs(
+    connection: Connection, name: str, planner: str | None = None, identity: str | None = None
+) -> Iterator[PlanRun]:
     """The closed trajectories that planned, or whose prompt was refused as too long before they did, of the
     campaign that last ran under a label, or of one planner in it, in the order of planner, repository, instance,
     temperature and sample; one after the other is read.
 
-    Raises UsageError for a label never used.
+    Of a planner whose models changed, those of earlier ones have a label of their own, as in a report; `identity` are
+    the models (a hash) that alone count. Raises UsageError for a label never used.
     """
     campaign = latest_run(connection, name)["campaign_id"]
+    label, _ = counted(connection, campaign)
     query = (
         select(
             _TRAJECTORIES.c.id,
-            _TRAJECTORIES.c.planner,
+            label.label("planner"),
             _TRAJECTORIES.c.closed_attempt,
             _TRAJECTORIES.c.outcome,
             (_TRAJECTORIES.c.source == PairSource.SYNTHETIC_DIRECT.value).label("synthesized"),
@@ -99,7 +106,9 @@ def plan_runs(connection: Connection, name: str, planner: str | None = None) -> 
         )
     )
     if planner is not None:
-        query = query.where(_TRAJECTORIES.c.planner == planner)
+        query = query.where(label == planner)
+    if identity is not None:
+        query = query.where(_TRAJECTORIES.c.planner_hash == identity)
     for row in connection.execute(query).all():
         key = AttemptKey(campaign, row.id, row.closed_attempt)
         asked = _asked(connection, key)
@@ -152,24 +161,55 @@ def stored_plans(connection: Connection, key: AttemptKey) -> tuple[StoredPlan, .
     )
 
 
-def generalists_answers(connection: Connection, campaign: str, planner: str) -> int:
-    """How often a generalist answered in place of the models of a planner, in all attempts of a campaign (its key)."""
-    query = (
-        select(func.count())
-        .select_from(_DECISIONS)
-        .join(_TRAJECTORIES, same_trajectory(_DECISIONS))
-        .where(
-            _DECISIONS.c.campaign_id == campaign,
-            _DECISIONS.c.decision == FALLBACK,
-            _TRAJECTORIES.c.planner == planner,
-        )
+def own_identity(connection: Connection, name: str, planner: str) -> str | None:
+    """The models (a hash) with which a planner began under a label, the last if there were several; None: with none.
+
+    Runs with the same settings are one campaign whatever models answer and whatever they are called, so that the label
+    of some models is that under which their first trajectory was opened.
+    """
+    campaign = latest_run(connection, name)["campaign_id"]
+    of_campaign = _CAMPAIGN_RUNS.c.campaign_id == campaign
+    started = connection.execute(
+        select(_CAMPAIGN_RUNS.c.started_at, _CAMPAIGN_RUNS.c.name)
+        .where(of_campaign)
+        .order_by(_CAMPAIGN_RUNS.c.started_at)
+    ).all()
+    first = func.min(_TRAJECTORIES.c.opened_at)
+    begun = connection.execute(
+        select(_TRAJECTORIES.c.planner_hash, first)
+        .where(_TRAJECTORIES.c.campaign_id == campaign, _TRAJECTORIES.c.planner == planner)
+        .group_by(_TRAJECTORIES.c.planner_hash)
+        .order_by(first)
+    ).all()
+    own = [each for each, at in begun if [label for since, label in started if since <= at][-1:] == [name]]
+    return own[-1] if own else None
+
+
+def trajectories_of(connection: Connection, campaign: str, identity: str) -> set[str]:
+    """The keys of the trajectories in a campaign (its key) with some models (a hash)."""
+    query = select(_TRAJECTORIES.c.id).where(
+        _TRAJECTORIES.c.campaign_id == campaign, _TRAJECTORIES.c.planner_hash == identity
     )
-    return connection.execute(query).scalar_one()
+    return set(connection.scalars(query))
 
 
-def planning_models(connection: Connection, campaign: str) -> str:
-    """The models that answered the planning stages of a campaign (its key), with their adapters, in one line."""
-    query = select(_CALLS.c.model, _CALLS.c.adapter).where(
-        _CALLS.c.campaign_id == campaign, _CALLS.c.call_type.in_(_KINDS)
+def generalists_answers(connection: Connection, campaign: str, identity: str) -> int:
+    """How often a generalist answered in place of some models (a hash), in all attempts of a campaign (its key)."""
+    query = select(func.count()).select_from(_DECISIONS).join(_TRAJECTORIES, same_trajectory(_DECISIONS))
+    query = query.where(_DECISIONS.c.campaign_id == campaign, _TRAJECTORIES.c.planner_hash == identity)
+    return connection.execute(query.where(_DECISIONS.c.decision == FALLBACK)).scalar_one()
+
+
+def planning_models(connection: Connection, campaign: str, identity: str) -> str:
+    """The models that answered the planning stages of trajectories (by the hash of all their models) in a campaign (its
+    key), with their adapters, in one line."""
+    query = (
+        select(_CALLS.c.model, _CALLS.c.adapter)
+        .join(_TRAJECTORIES, same_trajectory(_CALLS))
+        .where(
+            _CALLS.c.campaign_id == campaign,
+            _CALLS.c.call_type.in_(_KINDS),
+            _TRAJECTORIES.c.planner_hash == identity,
+        )
     )
     return ", ".join(sorted(" with ".join(filter(None, row)) for row in connection.execute(query.distinct())))

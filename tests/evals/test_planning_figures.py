@@ -81,6 +81,15 @@ def test_of_tests_that_were_not_measured_an_unreadable_plan_says_nothing_more(wo
     assert not {("test", "steady"), ("test", "lines_run"), ("test", "hunks_noticed")} & found.keys()
 
 
+def test_plans_of_an_earlier_model_are_not_mixed_with_those_of_the_one_that_took_its_place(world: World) -> None:
+    world.add(Repository("lib"))
+    planned(world, "lib-0", model="old", target="src/other.py")
+    planned(world, "lib-0", model="new")
+    found = {each.planner: each.rate.value for each in planning_figures(runs(world)) if each.name == "file_coverage"}
+    assert found.pop("student") == 1.0
+    assert [(name.partition(" ")[2][:9], value) for name, value in found.items()] == [("(earlier:", 0.0)]
+
+
 def test_samples_of_an_instance_count_once(world: World) -> None:
     world.add(Repository("lib"))
     planned(world, "lib-0")
