@@ -108,7 +108,7 @@ def list_(campaign: Annotated[str, typer.Argument(help="A campaign's label.")], 
         "Verdicts",
         ["plan", "type", "planner", "model", "verdict", "note", "by"],
         [
-            (str(x.name), x.type.value, x.planner, printable(x.model), x.verdict.value, printable(x.note), x.reviewer)
+            (str(x.name), x.type.value, x.planner, *map(printable, (x.model, x.verdict.value, x.note, x.reviewer)))
             for x in found
         ],
     )

@@ -4,8 +4,8 @@
                   stage and objective it is shown that none is worse than its margin
     reject        it forgot more than the bounds allow, a stage's gate rejects, the held-out loss of an objective rises
                   significantly or by more than `LOSS_MARGIN`, or a figure of its plans in campaigns falls significantly
-    inconclusive  anything else; the base in use stays. So does a gain over the old base alone, where the old base with
-                  the adapter that serves is better than the new one alone
+    inconclusive  anything else; the base in use stays. So it does after a gain over the old base alone, unless it is
+                  shown that the new base alone is no worse than the old one with the adapter that serves
 
 All tests are paired, and over repositories, as those of adapters (`evals.gates`): fewer than six show nothing. Stages
 and losses are two families of tests, each corrected by Holm's method; where both are measured, each has half of alpha.
@@ -55,15 +55,17 @@ class BaseEvidence:
 def decide_base(evidence: BaseEvidence, rules: Rules | None = None) -> BaseReport:
     """Decide whether a tuned base replaces another. Raises EvaluationError if the two were not measured alike."""
     rules = rules or Rules()
-    served = decide_together([in_common(*pair) for pair in evidence.served], rules) if evidence.served else []
+    serving = [in_common(*pair) for pair in evidence.served]
+    served = decide_together(serving, rules) if serving else []
+    less = [why for pair, each in zip(serving, served, strict=True) if (why := _less_than_serves(pair, each, rules))]
     if evidence.stages and evidence.losses:
         rules = rules.model_copy(update={"alpha": rules.alpha / 2})
     stages = decide_together([in_common(*pair) for pair in evidence.stages], rules) if evidence.stages else []
     paired = {objective: _by_repository(*pair) for objective, pair in sorted(evidence.losses.items())}
     tests = _objective_tests(evidence.losses, paired, rules)
     verdict, reason = _verdict(evidence, stages, tests, paired, rules)
-    if verdict is GateVerdict.PROMOTE and (lost := [each for each in served if each.verdict is GateVerdict.REJECT]):
-        verdict, reason = GateVerdict.INCONCLUSIVE, _less_than_serves(lost[0], reason)
+    if verdict is GateVerdict.PROMOTE and less:
+        verdict, reason = GateVerdict.INCONCLUSIVE, f"{reason.partition('; ')[0]} is a gain, but {less[0]}"
     return BaseReport(
         role=evidence.role,
         champion=evidence.champion,
@@ -81,11 +83,17 @@ def decide_base(evidence: BaseEvidence, rules: Rules | None = None) -> BaseRepor
     )
 
 
-def _less_than_serves(lost: GateReport, gain: str) -> str:
-    gained, now = gain.partition("; ")[0], f"{lost.champion.name} serves {lost.target.value} now"
+def _less_than_serves(pair: EvaluationPair, served: GateReport, rules: Rules) -> str:
+    """Why the new base alone is worse than what serves a stage, or may be; empty if it is shown that it is not."""
+    if served.verdict is GateVerdict.REJECT:
+        how = f"is worse ({_why(served)})"
+    elif served.verdict is not GateVerdict.PROMOTE and (why := shown_no_worse(*pair, rules)):
+        how = f"may be worse ({why})"
+    else:
+        return ""
     return (
-        f"{gained} is a gain, but {now}, and the new base alone is worse ({_why(lost)}): its adapters end with a "
-        "promotion; promote by --override, and train them again"
+        f"{served.champion.name} serves {served.target.value} now, and the new base alone {how}: its adapters end with "
+        "a promotion; promote by --override, and train them again"
     )
 
 

@@ -16,19 +16,22 @@ Each figure is a number between 0 and 1 for one trajectory, None where it does n
            hunks_noticed      share of the change's hunks whose reversal one of them detects (mutation testing)
 
 A trajectory that was not asked for a plan of a type does not count there; one that was, and gave none that can be read,
-has 0 in all its figures. An instance's samples are averaged; intervals are over
-repositories. Of pairs synthesized from a commit, only what needs no run counts.
+has 0 in all its figures; so has one whose prompt was too long to ask for any, of a meta plan. What only a measurement
+shows (`campaign.measure_tests`) is left out of a planner of whom nothing was measured. An instance's samples are
+averaged; intervals are over repositories. Of pairs synthesized from a commit, only what needs no run counts.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from statistics import fmean
 from typing import NamedTuple
 
+from agent.planner import NO_PLAN
 from evals.statistics import Rate, mean_rate
 from evals.step_success import PlannedSteps, planned_steps, share_of
 from models.manifest import PlanningType
+from models.outcomes import OutcomeKind
 from models.plans import Frozen, MetaPlan, PartPlan, Target, TestPlan
 from models.protocols import Stage
 from store.runs.plan_runs import PlanRun
@@ -38,11 +41,13 @@ _WORD = re.compile(r"\w+")
 
 
 class Figure(NamedTuple):
-    """A figure of a type of plans: its name, what it says in a table, and its value for one trajectory."""
+    """A figure of a type of plans: its name, what it says in a table, its value for one trajectory, and whether that is
+    only known where the tests written were measured."""
 
     name: str
     title: str
     value: "Callable[[_Run], float | None]"
+    measured: bool = False
 
 
 class PlanFigure(Frozen):
@@ -151,9 +156,9 @@ FIGURES: dict[PlanningType, tuple[Figure, ...]] = {
     PlanningType.TEST: (
         Figure("names_change", "changed names that it names", _names_change),
         Figure("step_success", "test steps that succeeded", _test_steps),
-        Figure("steady", "tests that pass reliably", _steady),
-        Figure("lines_run", "changed lines run", _lines_run),
-        Figure("hunks_noticed", "reverted hunks noticed", _noticed),
+        Figure("steady", "tests that pass reliably", _steady, measured=True),
+        Figure("lines_run", "changed lines run", _lines_run, measured=True),
+        Figure("hunks_noticed", "reverted hunks noticed", _noticed, measured=True),
     ),
 }
 
@@ -170,10 +175,16 @@ def figures_of(run: PlanRun) -> Iterator[tuple[PlanningType, Figure, float]]:
     """The figures that apply to a trajectory."""
     each = _Run(run, planned_steps(run.steps))
     for kind, figures in FIGURES.items():
-        unread = STAGES[kind] in run.asked and all(plan.stage is not STAGES[kind] for plan in run.plans)
+        unread = STAGES[kind] in _asked(run) and all(plan.stage is not STAGES[kind] for plan in run.plans)
         for figure in figures:
             if (value := 0.0 if unread else figure.value(each)) is not None:
                 yield kind, figure, value
+
+
+def _asked(run: PlanRun) -> Collection[Stage]:
+    """The planning stages that were asked, or would have been if the prompt had not been too long."""
+    refused = not run.asked and run.outcome == OutcomeKind.PROMPT_TOO_LONG and run.planner != NO_PLAN
+    return {Stage.META_PLAN} if refused else run.asked
 
 
 Values = dict[str, dict[tuple[PlanningType, str], dict[tuple[str, str], list[float]]]]
@@ -183,12 +194,18 @@ Values = dict[str, dict[tuple[PlanningType, str], dict[tuple[str, str], list[flo
 def figure_values(runs: Iterable[PlanRun]) -> Values:
     """The values of all figures of some trajectories."""
     found: Values = {}
+    measured = set()
     for run in runs:
-        figures = found.setdefault(run.planner, {})
+        if run.own_tests is not None:
+            measured.add(run.planner)
         for kind, figure, value in figures_of(run):
-            samples = figures.setdefault((kind, figure.name), {})
+            samples = found.setdefault(run.planner, {}).setdefault((kind, figure.name), {})
             samples.setdefault((run.repository, run.instance.commit), []).append(value)
-    return found
+    of_measured = {(kind, figure.name) for kind, of_kind in FIGURES.items() for figure in of_kind if figure.measured}
+    return {
+        planner: {key: each for key, each in figures.items() if planner in measured or key not in of_measured}
+        for planner, figures in found.items()
+    }
 
 
 def planning_figures(runs: Iterable[PlanRun], seed: int = 0) -> list[PlanFigure]:

@@ -137,7 +137,7 @@ class Router:
         """A hash that changes whenever the answers may: models, revisions, adapters, windows. Servers without a
         configured window are asked for it; raises ProviderError if that fails."""
         lines = [f"{stage.value}: {_who(route)}" for stage, route in sorted(self.routes.items())]
-        lines += [f"generalist: {_who(self.generalist)}"] if self.generalist else []
+        lines += [f"generalist after all attempts: {_who(self.generalist)}"] if self.generalist else []
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]:

@@ -32,6 +32,8 @@ JUDGING_STAGES = (Stage.TASK_ANALYSIS, Stage.SCOPE, Stage.PRECISION)
 """Stages that are not sampled: all samples of a task shall see one context, and share its prefill."""
 
 
+GENERALIST = "generalist"
+"""What stands in place of a planner's name where its generalist answered."""
 FALLBACK = "fallback"
 """The decision recorded for an answer that the generalist gave in place of a stage's own model, with the reason."""
 

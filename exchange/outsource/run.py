@@ -229,9 +229,10 @@ def record_of(root: Path) -> Path:
 
 
 def built_from(env: Path, requirements: Path) -> str:
-    """What a record says: the requirements by hash, and the folder by its place on disk, which no copy shares."""
-    place = env.stat()
-    return f"{hashed(requirements)} {place.st_dev} {place.st_ino}\n"
+    """What a record says: the requirements by hash, the folder by its place on disk, and when its marker was written: a
+    file system gives the place of a removed folder to a new one, and nobody sets the time of a change."""
+    place, marker = env.stat(), (env / ".built").stat()
+    return f"{hashed(requirements)} {place.st_dev} {place.st_ino} {marker.st_ino} {marker.st_ctime_ns}\n"
 
 
 def call(argv: List[str]) -> None:

@@ -130,11 +130,20 @@ def test_losses_of_other_rows_are_not_compared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("served", "verdict"), [(0.0, GateVerdict.PROMOTE), (-0.3, GateVerdict.INCONCLUSIVE)], ids=["as good", "worse"]
+    ("served", "verdict"),
+    [
+        (analysed(0.0, 8), GateVerdict.PROMOTE),
+        (analysed(-0.3, 8), GateVerdict.INCONCLUSIVE),
+        (analysed(-0.3, 5), GateVerdict.INCONCLUSIVE),
+        (analysed(0.02, 8, odd=-0.4), GateVerdict.INCONCLUSIVE),
+    ],
+    ids=["as good", "worse", "worse in too few repositories", "may be worse"],
 )
-def test_a_base_that_is_worse_alone_than_what_serves_is_not_promoted(served: float, verdict: GateVerdict) -> None:
+def test_a_base_that_may_be_worse_alone_than_what_serves_is_not_promoted(
+    served: EvaluationPair, verdict: GateVerdict
+) -> None:
     """Alone it is better than the old base alone; the adapter that serves on that one would end."""
-    report = decided({PLANNING: losses(-0.5)}, kept(), stages=[analysed(0.3, 8)], served=[analysed(served, 8)])
+    report = decided({PLANNING: losses(-0.5)}, kept(), stages=[analysed(0.3, 8)], served=[served])
     assert report.verdict is verdict
     assert [each.target for each in report.served] == [TrainingTarget.TASK_ANALYSIS]
     assert [each.verdict for each in report.stages] == [GateVerdict.PROMOTE]

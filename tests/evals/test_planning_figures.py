@@ -7,6 +7,8 @@ import pytest
 from evals.plan_samples import Drawn, draw, sample_of
 from evals.planning import changed_names, planning_figures
 from models.manifest import PlanningType
+from models.outcomes import OutcomeKind
+from models.protocols import Request, Stage
 from store.database import reading
 from store.runs.plan_runs import PlanRun, plan_runs
 from tests.support.pairs_material import Repository, World
@@ -54,6 +56,38 @@ def test_a_plan_that_cannot_be_read_is_no_plan_left_out(world: World) -> None:
     assert set(figures(world).values()) == {1.0, 0.5}
     planning_campaign(world, repositories=1)
     assert figures(world)["meta", "file_coverage"] == pytest.approx(3 / 5)
+
+
+def test_a_task_too_long_to_be_planned_is_no_plan_left_out(world: World) -> None:
+    world.add(Repository("lib"))
+    planned(world, "lib-0")
+    world.run("lib-1", "student").scope().close(OutcomeKind.PROMPT_TOO_LONG, alignment=None, patch="")
+    world.run("lib-1", "no-plan").scope().close(OutcomeKind.PROMPT_TOO_LONG, alignment=None, patch="")
+    found = {(each.planner, each.type.value, each.name): each.rate for each in planning_figures(runs(world))}
+    assert {planner for planner, _, _ in found} == {"student"}
+    coverage = found["student", "meta", "file_coverage"]
+    assert (coverage.value, coverage.instances) == (0.5, 2)
+    assert found["student", "step", "file_coverage"].instances == 1
+
+
+def test_of_tests_that_were_not_measured_an_unreadable_plan_says_nothing_more(world: World) -> None:
+    world.add(Repository("lib"))
+    planned(world, "lib-0")
+    run = world.run("lib-1", "student").meta_plan()
+    run.say(Request(stage=Stage.TEST_PLAN, task=run.task), "no", prompt=False).malformed(Stage.TEST_PLAN)
+    run.close(OutcomeKind.PLAN_MALFORMED, alignment=None, patch="")
+    found = figures(world)
+    assert found["test", "step_success"] == 0.5
+    assert not {("test", "steady"), ("test", "lines_run"), ("test", "hunks_noticed")} & found.keys()
+
+
+def test_plans_of_an_earlier_model_are_not_mixed_with_those_of_the_one_that_took_its_place(world: World) -> None:
+    world.add(Repository("lib"))
+    planned(world, "lib-0", model="old", target="src/other.py")
+    planned(world, "lib-0", model="new")
+    found = {each.planner: each.rate.value for each in planning_figures(runs(world)) if each.name == "file_coverage"}
+    assert found.pop("student") == 1.0
+    assert [(name.partition(" ")[2][:9], value) for name, value in found.items()] == [("(earlier:", 0.0)]
 
 
 def test_samples_of_an_instance_count_once(world: World) -> None:

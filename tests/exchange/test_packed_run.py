@@ -114,6 +114,20 @@ def test_an_environment_is_used_again_only_where_it_was_built(pack: Path, tmp_pa
     assert not ran.exists()
 
 
+def test_an_environment_in_the_place_of_a_removed_one_is_not_used(pack: Path, tmp_path: Path) -> None:
+    """As where the file system gives a removed folder's number to the folder of another pack at the same path."""
+    assert "building env/" in run(pack).stdout
+    ran, marker = tmp_path / "ran", (pack / "env" / ".built").read_text()
+    shutil.rmtree(pack / "env" / "bin")
+    (pack / "env" / ".built").unlink()
+    (pack / "env" / "bin").mkdir()
+    (pack / "env" / "bin" / "python").write_text(f"#!/bin/sh\ntouch {ran}\n")
+    (pack / "env" / "bin" / "python").chmod(0o755)
+    (pack / "env" / ".built").write_text(marker)
+    assert "building env/" in run(pack, "--resume").stdout
+    assert not ran.exists()
+
+
 def test_an_environment_that_came_along_is_not_used(pack: Path, tmp_path: Path) -> None:
     ran, python = tmp_path / "ran", pack / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)

@@ -1,10 +1,12 @@
 """Which model answers which stage, and what becomes of prompts that do not fit it."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
 from llm import ChatRequest, Router, open_router
+from llm.router import _who
 from models.edits import EditFormat
 from models.errors import PromptTooLong, ProviderError, SettingsError
 from models.llm_settings import ModelSettings, Roles, Teachers
@@ -198,6 +200,18 @@ def test_a_specialist_refuses_what_outgrows_it_and_the_generalist_says_why_it_an
         with pytest.raises(PromptTooLong, match="endpoint 'large'"):
             student.complete_by_generalist(Stage.SCOPE, request("word " * 200_000), "too long")
         assert 90_000 < student.generalist_prompt_tokens(1000) < 99_000
+
+
+def test_runs_with_a_generalist_are_others_than_before_it_answered_what_is_unusable() -> None:
+    """An earlier version asked it for long prompts only; its trajectories and answers are not those of today."""
+    with ScriptedServer("fine", window=500) as server:
+        roles = Roles(reasoning="here", coding="here", generalist="here")
+        student = open_router(ModelSettings(endpoints={"here": endpoint(server)}, roles=roles), "student")
+        assert student.generalist is not None
+        lines = [f"{stage.value}: {_who(route)}" for stage, route in sorted(student.routes.items())]
+        assert sha256("\n".join(lines).encode()).hexdigest() == replace(student, generalist=None).identity
+        lines.append(f"generalist: {_who(student.generalist)}")
+        assert sha256("\n".join(lines).encode()).hexdigest() != student.identity
 
 
 def test_without_a_generalist_nothing_falls_back() -> None:

@@ -112,13 +112,14 @@ class Attempt:
     campaign: str = "c"
     kind: str = "campaign"
     identity: str = "v1"
+    label: str = ""
     asked: list[tuple[Request, Answer]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         config = {"name": self.campaign} | ({"kind": self.kind} if self.kind != "campaign" else {})
         store = self.world.raw
         identity = store.register_campaign(config)
-        store.start_run(identity, self.campaign, "flow", [Path("lib")])
+        store.start_run(identity, self.label or self.campaign, "flow", [Path("lib")])
         key = self.world.keys[self.instance]
         self.key = store.open_trajectory(
             identity, key, self.planner, f"{self.planner} {self.identity}", 0.0, self.sample

@@ -40,9 +40,10 @@ def planned(
     campaign: str = "c",
     revised: bool = False,
     model: str = "m",
+    label: str = "",
 ) -> Attempt:
     """One run: a part of two steps, of which the edits of `rejected` are never applied, and a test step."""
-    run = world.run(instance, planner, campaign=campaign)
+    run = world.run(instance, planner, campaign=campaign, identity=model, label=label)
     where = Target(path=target, symbol="work")
     part = MetaPlanPart(id="p1", title="Part", description="Do it", targets=(where,))
     meta = MetaPlan(rationale=why, parts=(part,))
@@ -69,7 +70,7 @@ def planned(
 
 def unreadable(world: World, instance: str, planner: str = "student", campaign: str = "c") -> Attempt:
     """A run whose planner never gave a plan that can be read."""
-    run = world.run(instance, planner, campaign=campaign)
+    run = world.run(instance, planner, campaign=campaign, identity="m")
     run.say(Request(stage=Stage.META_PLAN, task=run.task), "no").malformed(Stage.META_PLAN)
     return run.close(OutcomeKind.PLAN_MALFORMED, alignment=None, patch="")
 

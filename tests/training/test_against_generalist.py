@@ -33,13 +33,20 @@ def world(short_answers: None, tmp_path: Path) -> World:
     return made
 
 
-def context_of(world: World, served: str = "whole", generalist: str | None = "large") -> TrainingContext:
+def context_of(
+    world: World, served: str = "whole", generalist: str | None = "large", thinking: bool | None = None
+) -> TrainingContext:
     settings = student_settings(world.folder, "http://127.0.0.1:9/v1")
     models = settings.models
+    here = models.endpoint("here").model_copy(update={"thinking": thinking})
     large = models.endpoint("here").model_copy(update={"base": served})
     roles = models.roles.model_copy(update={"generalist": generalist})
-    models = models.model_copy(update={"endpoints": {**models.endpoints, "large": large}, "roles": roles})
+    models = models.model_copy(update={"endpoints": {**models.endpoints, "here": here, "large": large}, "roles": roles})
     return open_context(settings.model_copy(update={"models": models}))
+
+
+def no_campaign(asked: object) -> str:
+    raise AssertionError(f"no campaign is due: {asked}")
 
 
 def test_two_bases_answer_the_same_items_alike_and_a_gate_compares_them(world: World) -> None:
@@ -47,15 +54,22 @@ def test_two_bases_answer_the_same_items_alike_and_a_gate_compares_them(world: W
     contest = find_contest(context, TrainingTarget.SCOPE, "base", "generalist", "tiny")
     assert (contest.base.name, contest.champion_base.name) == ("tiny", "whole")
 
-    def no_campaign(asked: object) -> str:
-        raise AssertionError(f"no campaign is due: {asked}")
-
     compared = compare_subjects(context, plain_steps(no_campaign), contest, item_level=False)
     assert (compared.report.challenger.name, compared.report.champion.name) == ("tiny", "whole")
     assert compared.champion.settings == compared.challenger.settings
     assert {score.item for score in compared.champion.scores} == {score.item for score in compared.challenger.scores}
     turned = find_contest(context, TrainingTarget.SCOPE, "generalist", "base", "tiny")
     assert (turned.base.name, turned.champion_base.name) == ("whole", "tiny")
+
+
+@pytest.mark.parametrize(("adapter", "against"), [("base", "generalist"), ("generalist", "base")])
+def test_both_think_as_the_specialists_endpoint_says_whichever_is_the_champion(
+    world: World, adapter: str, against: str
+) -> None:
+    context = context_of(world, thinking=False)
+    contest = find_contest(context, TrainingTarget.SCOPE, adapter, against, "tiny")
+    compared = compare_subjects(context, plain_steps(no_campaign), contest, item_level=False)
+    assert compared.champion.settings["thinking"] == compared.challenger.settings["thinking"] == "off"
 
 
 def test_what_cannot_be_compared_is_refused(world: World) -> None:

@@ -13,6 +13,7 @@ from models.base_evaluation import ForgettingBounds, PlanningEvidence
 from models.errors import EvaluationError
 from models.evaluation import GateVerdict, Subject
 from models.plan_reviews import PlanName, ReviewVerdict
+from models.protocols import FALLBACK, Stage
 from store.database import reading
 from store.runs.plan_reviews import GivenVerdict, add_reviews
 from store.runs.plan_runs import plan_runs
@@ -84,6 +85,33 @@ def test_what_people_read_and_which_models_answered_is_in_the_evidence(world: Wo
     assert found.reviews == {"meta": {"good": 0, "fine": 0, "bad": 1}}
     assert found.models == ("base-1", "base-2")
     assert "meta 1, 1 of them bad" in planning_notes(found)[1]
+
+
+def test_a_campaign_in_which_a_generalist_answered_is_no_evidence_of_its_base(world: World) -> None:
+    run = world.run("lib0-1", "student", campaign="new", identity="base-2").meta_plan(model="large")
+    run.recorder.decision(Stage.META_PLAN, "task attempt 2", FALLBACK, "unusable: no JSON")
+    run.recorder.flush()
+    run.close()
+    with pytest.raises(EvaluationError, match=r"campaign new: a generalist gave 1 .* generalist"):
+        evidence(world)
+
+
+def test_two_bases_in_one_campaign_are_told_apart_by_the_name_of_their_run(world: World) -> None:
+    """Models are no part of what identifies a campaign, so that both runs go on with one."""
+    for name in NAMES:
+        planned(world, f"{name}-1", campaign="same", label="first", model="base-1")
+    for name in NAMES:
+        planned(world, f"{name}-1", campaign="same", label="second", model="base-2", target="src/other.py")
+    world.raw.start_run(world.raw.register_campaign({"name": "same"}), "third", "flow", [])
+    context = open_context(load_settings())
+    found = planning_evidence(context, PlanningCampaigns("first", "second"), set())
+    coverage = next(each for each in found.tests if (each.type.value, each.figure) == ("meta", "file_coverage"))
+    assert (coverage.champion, coverage.challenger, found.models) == (1.0, 0.0, ("base-1", "base-2"))
+    turned = planning_evidence(context, PlanningCampaigns("second", "first"), set())
+    assert {each.difference for each in turned.tests if each.figure == "file_coverage"} == {1.0}
+    for names, said in ((("first", "first"), "same models"), (("first", "third"), "third: the student began nothing")):
+        with pytest.raises(EvaluationError, match=said):
+            planning_evidence(context, PlanningCampaigns(*names), set())
 
 
 def test_campaigns_of_several_planners_are_not_mixed(world: World) -> None:

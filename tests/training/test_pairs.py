@@ -20,13 +20,13 @@ from models.errors import UsageError
 from models.judging import AnswerForm
 from models.outcomes import OracleKind, OutcomeKind
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
-from models.protocols import Answer, Request, Stage
+from models.protocols import FALLBACK, Answer, Request, Stage
 from models.training import PairSource, TrainingTarget
 from store.rows import writing
 from store.runs.closed_runs import owner_of
 from store.tables import TaskRun, table_of
 from tests.support.pairs_material import GOOD_SCOPE, LIBRARY, OLD, Repository, World, gold_runs
-from training.data.sources import StoredExamples, read_pairs
+from training.data.sources import StoredExamples, read_pairs, read_unverified
 from training.data.sources.evolution import left_as_it_was
 from training.data.sources.templates import is_current, task_of
 
@@ -467,3 +467,26 @@ def test_a_source_stored_with_the_trajectory_is_believed(world: World) -> None:
         connection.execute(table.update().where(table.c.id == run.key).values(source="logged"))
     run.close()
     assert [pair.source for pair in read_pairs(world.raw, TrainingTarget.CODE).pairs] == [PairSource.LOGGED]
+
+
+def fallen_back(world: World, planner: str = "student") -> None:
+    """A run whose first judgement no attempt of the student's own model could give; the second is its own."""
+    run = world.run("lib-0", planner).scope({}).malformed(Stage.SCOPE).scope({}, attempt=1).malformed(Stage.SCOPE)
+    run.scope(attempt=2, model="large")
+    run.recorder.decision(Stage.SCOPE, "task attempt 2", FALLBACK, "unusable: no JSON")
+    run.scope({**GOOD_SCOPE, "src/far.py": "supporting"}).close()
+
+
+def test_what_a_generalist_answered_is_not_under_the_students_name(world: World) -> None:
+    world.run("lib-0").scope().close()
+    fallen_back(world)
+    pairs = read_pairs(world.raw, TrainingTarget.SCOPE).pairs
+    by = {(pair.provenance.planner, pair.provenance.model) for pair in pairs if pair.provenance.planner != "gold"}
+    assert by == {("generalist", "large"), ("student", "m")}
+
+
+def test_a_generalists_answers_are_none_of_the_students_own(world: World) -> None:
+    fallen_back(world)
+    found = read_unverified(world.raw, TrainingTarget.SCOPE, 1.0)
+    assert [(pair.provenance.planner, pair.provenance.model) for pair in found.pairs] == [("student", "m")]
+    assert dropped(found)["a generalist's"] == 1

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 pytest.importorskip("torch")
 
 
-def tuned(curated: "Engine", root: Path, seed: int, data: str, window: int | None = None) -> Base:
+def tuned(curated: "Engine", root: Path, seed: int, data: str, window: int | None = None, steps: int = 9) -> Base:
     folder = make_tiny_base(root / f"tuned-{seed}", seed=seed)
     if window is not None:
         file = folder / "config.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"max_position_embeddings": window}))
     return BaseRegistry(curated, root).register(
-        folder, "reasoning", find_base(curated, "old"), dataset=data * 64, datasets=(), job=str(seed) * 64, config={},
-        code_revision="2", window=window,
+        folder, "reasoning", find_base(curated, "old"), dataset=data * 64, datasets=(), job=str(seed) * 64,
+        config={"max_steps": steps, "max_tokens": window or 4096}, code_revision="2", window=window,
     )  # fmt: skip
 
 
@@ -40,6 +40,7 @@ def test_the_control_is_the_sibling_on_the_same_data_with_the_whole_window(curat
     assert reduced.facts["window"] < old.facts["window"]
     tuned(curated, tmp_path, 2, "b")  # on other data
     tuned(curated, tmp_path, 3, "a", window=512)  # smaller as well
+    tuned(curated, tmp_path, 5, "a", steps=1)  # by another recipe
     assert "without --window" in note(curated, tmp_path, reduced, old)
 
     control = tuned(curated, tmp_path, 4, "a")

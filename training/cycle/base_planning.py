@@ -1,17 +1,28 @@
 """Evidence about a tuned base's plans: campaigns with each of two bases as the student, and what people say of them."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from evals.planning_gate import compare_planning
 from evals.thresholds import Rules
 from models.base_evaluation import PlanningEvidence
+from models.errors import EvaluationError
 from store.database import reading
 from store.runs.plan_reviews import count_reviews, reviews_of
-from store.runs.plan_runs import PlanRun, plan_runs, planning_models
+from store.runs.plan_runs import (
+    PlanRun,
+    generalists_answers,
+    own_identity,
+    plan_runs,
+    planning_models,
+    trajectories_of,
+)
 from store.runs.report import latest_run
 from training.cycle.context import TrainingContext
 from training.cycle.student_runs import STUDENT
+
+if TYPE_CHECKING:
+    from store.database import Connection
 
 
 class PlanningCampaigns(NamedTuple):
@@ -24,17 +35,44 @@ class PlanningCampaigns(NamedTuple):
 def planning_evidence(context: TrainingContext, campaigns: PlanningCampaigns, seen: set[str]) -> PlanningEvidence:
     """What two campaigns say of plans, without the repositories that were trained on.
 
-    Raises UsageError for an unknown campaign, EvaluationError if nothing is left to compare.
+    Raises UsageError for an unknown campaign, EvaluationError if nothing is left to compare, or where another model
+    answered in place of the base.
     """
     with reading(context.raw_engine) as connection:
-        before, after = (_unseen(plan_runs(connection, name, STUDENT), seen) for name in campaigns)
         ids = [latest_run(connection, name)["campaign_id"] for name in campaigns]
-        models = [planning_models(connection, campaign) for campaign in ids]
-        reviews = count_reviews(reviews_of(connection, ids[1])).get(STUDENT, {})
+        sides = [_identity(connection, name, campaign) for name, campaign in zip(campaigns, ids, strict=True)]
+        if sides[0] == sides[1]:
+            raise EvaluationError(
+                f"{campaigns[0]} and {campaigns[1]} were run with the same models; name one with each base"
+            )
+        before, after = (
+            _unseen(plan_runs(connection, name, identity=side), seen)
+            for name, side in zip(campaigns, sides, strict=True)
+        )
+        models = [planning_models(connection, *each) for each in zip(ids, sides, strict=True)]
+        own = trajectories_of(connection, ids[1], sides[1])
+        read = [each for each in reviews_of(connection, ids[1]) if each.name.trajectory in own]
+        reviews = count_reviews(read).get(STUDENT, {})
         tests = compare_planning(before, after, Rules())
     return PlanningEvidence(
         campaigns=tuple(campaigns), models=(models[0], models[1]), tests=tuple(tests), reviews=reviews
     )
+
+
+def _identity(connection: "Connection", name: str, campaign: str) -> str:
+    """The student's models (a hash) under a label. Raises EvaluationError if there are none, or another answered."""
+    identity = own_identity(connection, name, STUDENT)
+    if identity is None:
+        raise EvaluationError(
+            f"campaign {name}: the student began nothing under this name; run it with the base at its endpoint, or "
+            "name the campaign in which it did"
+        )
+    if count := generalists_answers(connection, campaign, identity):
+        raise EvaluationError(
+            f"campaign {name}: a generalist gave {count} of the student's answers, so that its plans are not its "
+            "base's alone; run one without [models.roles] generalist"
+        )
+    return identity
 
 
 def planning_notes(evidence: PlanningEvidence) -> list[str]:

@@ -45,11 +45,14 @@ class Contest(NamedTuple):
 def compare_subjects(context: TrainingContext, steps: TrainingSteps, contest: Contest, item_level: bool) -> Compared:
     """Evaluate champion and challenger and compare them. Stored answers are reused.
 
-    Two bases answer in this process, with the same thinking: an endpoint serves one of them only.
+    Two bases answer in this process, with the same thinking: that which the settings say of either, the champion first.
+    An endpoint serves one of them only.
     """
     evaluation_set = contest.evaluation_set
     if contest.base.id != contest.champion_base.id:
-        context = context.alike(base_thinks(context.settings, contest.champion_base, evaluation_set.target))
+        bases = (contest.champion_base, contest.base)
+        told = [base_thinks(context.settings, base, evaluation_set.target) for base in bases]
+        context = context.alike(next((thinks for thinks in told if thinks is not None), None))
     champion = evaluate(context, steps, evaluation_set, contest.champion_base, contest.champion)
     challenger = evaluate(context, steps, evaluation_set, contest.base, contest.challenger)
     return Compared(

@@ -38,6 +38,10 @@ def window_note(registry: BaseRegistry, bases: list[Base], challenger: Base, cha
     return f"{sizes}: its control is {control.name}, tuned on the same data with the whole window; {told}"
 
 
+_RECIPE = ("learning_rate", "epochs", "batch_size", "max_steps", "masters")
+"""What a control's recipe shares; the most tokens of a row follow from the window."""
+
+
 def _smaller(base: Base, than: Base) -> bool:
     sizes = (base.facts.get("window"), than.facts.get("window"))
     return isinstance(sizes[0], int) and isinstance(sizes[1], int) and sizes[0] < sizes[1]
@@ -48,4 +52,5 @@ def _is_sibling(registry: BaseRegistry, base: Base, lineage: BaseLineage, parent
     if base.facts.get(PARENT) != parent.id or base.id == lineage.base or _smaller(base, parent):
         return False
     other = registry.lineage(base)
-    return (other.role, other.dataset, other.datasets) == (lineage.role, lineage.dataset, lineage.datasets)
+    alike = (other.role, other.dataset, other.datasets) == (lineage.role, lineage.dataset, lineage.datasets)
+    return alike and all(other.config.get(name) == lineage.config.get(name) for name in _RECIPE)

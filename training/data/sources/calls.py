@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.asking import MALFORMED
-from models.protocols import Stage
+from models.protocols import FALLBACK, GENERALIST, Stage
+from models.training import Provenance
 from store.runs.attempts import StoredCall, rejected_edits, stored_calls, stored_decisions
 from store.runs.closed_runs import ClosedRun
 
@@ -20,15 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call(StoredCall):
-    """A call of a closed run. `fault` is the reason why the answer is unusable."""
+    """A call of a closed run. `fault` is the reason why the answer is unusable; `by_generalist` whether a generalist
+    gave it in place of the stage's own model."""
 
     run: ClosedRun
     fault: str | None
+    by_generalist: bool
 
     @property
     def place(self) -> str:
         """The part and step of the plan that it concerns."""
         return "/".join(each for each in (self.part, self.step) if each)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Its provenance. What a generalist answered is not under the planner's name, whose own models did not."""
+        found = self.run.provenance(self.seq, self.model, self.adapter)
+        return found.model_copy(update={"planner": GENERALIST}) if self.by_generalist else found
 
     @property
     def says(self) -> tuple[str, str | None, str, str | None]:
@@ -42,13 +51,24 @@ NO_PROMPT, UNREAD, CUT_OFF, REJECTED, REPEATED = "no prompt", "malformed", "cut 
 def read_calls(connection: "Connection", run: ClosedRun, stages: Collection[Stage]) -> list[Call]:
     """The calls of some stages in the attempt that closed a trajectory, in order."""
     calls = stored_calls(connection, run.key, stages)
-    malformed = stored_decisions(connection, run.key, stages, [MALFORMED])
-    unread = _before(calls, [(each.seq, each.stage) for each in malformed])
+    decided = stored_decisions(connection, run.key, stages, [MALFORMED, FALLBACK])
+    unread, fallen = (
+        _before(calls, [(each.seq, each.stage) for each in decided if each.decision == name])
+        for name in (MALFORMED, FALLBACK)
+    )
     rejected: set[int] = set()
     if Stage.CODE in stages:
         rejected = _before(calls, [(seq, Stage.CODE) for seq in rejected_edits(connection, run.key)])
     last = {group[-1].seq for group in _questions(calls)}
-    return [Call(**vars(call), run=run, fault=_fault(call, unread, rejected, call.seq in last)) for call in calls]
+    return [
+        Call(
+            **vars(call),
+            run=run,
+            fault=_fault(call, unread, rejected, call.seq in last),
+            by_generalist=call.seq in fallen,
+        )
+        for call in calls
+    ]
 
 
 def _before(calls: Sequence[StoredCall], events: Sequence[tuple[int, Stage]]) -> set[int]:

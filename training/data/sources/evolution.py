@@ -88,7 +88,7 @@ def _of_call(connection: "Connection", call: Call, weight: float, settings: Cura
     old = format_edits(left_as_it_was(edits, {path: contents[sha] for path, sha in shas.items()}))
     if not edits or parse_edits(old) == edits:
         return []
-    provenance = call.run.provenance(call.seq, call.model, call.adapter)
+    provenance = call.provenance
 
     def preference(
         kind: Literal["before-after", "comparison"],

@@ -130,6 +130,6 @@ def _preference(connection: "Connection", chosen: tuple[Call, float], rejected: 
         chosen=texts[good.response],
         rejected=texts[rejected.response],
         weight=weight,
-        chosen_by=good.run.provenance(good.seq, good.model, good.adapter),
-        rejected_by=rejected.run.provenance(rejected.seq, rejected.model, rejected.adapter),
+        chosen_by=good.provenance,
+        rejected_by=rejected.provenance,
     )

@@ -36,6 +36,7 @@ from training.data.sources.weighing import LUCKY, NO_ORACLE, NOT_PASSED, SCORED_
 if TYPE_CHECKING:
     from store.database import Connection
 
+NOT_OWN = "a generalist's"
 DUPLICATE, OTHER_TEMPLATE, UNREADABLE, MISSED = "same again", "other template", "not readable", "missed the change"
 _FIRST = (NO_PROMPT, NOT_PASSED, SCORED_LOW, NO_ORACLE, LUCKY, UNREAD, CUT_OFF, REJECTED, REPEATED, DUPLICATE)
 _THEN = (OTHER_TEMPLATE, UNREADABLE, MISSED)
@@ -111,14 +112,19 @@ def read_pairs(
 def read_unverified(raw: RawStore, target: TrainingTarget, weight: float) -> StoredExamples:
     """The student's own answers for a target as pairs of one weight, sorted by id, whatever came of their runs.
 
-    They can be parsed and were not cut off, as an answer can be told to be without a test or gold.
+    A generalist's are none of them. They can be parsed and were not cut off, as an answer can be told to be without a
+    test or gold.
     """
     with reading(raw.engine) as connection:
         runs = [run for run in read_runs(connection) if TEAMS.get(run.planner) == "student"]
         harvest = StoredExamples(target, frozenset(run.campaign for run in runs), [], [])
         calls = [call for run in runs for call in read_calls(connection, run, target.stages)]
         harvest.pairs = _pairs(
-            connection, _positives(calls, lambda call: weight, harvest), runs, harvest.funnel, verified=False
+            connection,
+            _positives(calls, lambda call: NOT_OWN if call.by_generalist else weight, harvest),
+            runs,
+            harvest.funnel,
+            verified=False,
         )
     return harvest
 
@@ -147,7 +153,7 @@ def _positives(
         if known is None or rank(call, weight) < rank(*known):
             best[call.says] = (call, weight)
     harvest.funnel.begin("calls", len(calls))
-    harvest.funnel.reasons(_FIRST, dropped, len(calls))
+    harvest.funnel.reasons((*_FIRST, *([NOT_OWN] if dropped[NOT_OWN] else [])), dropped, len(calls))
     return sorted(best.values(), key=lambda each: rank(*each))
 
 
@@ -195,7 +201,7 @@ def _pairs(
                 answer=answer,
                 reasoning=reasoning,
                 weight=round(weight * share, 4),
-                provenance=call.run.provenance(call.seq, call.model, call.adapter),
+                provenance=call.provenance,
             )
         )
     funnel.reasons(_THEN, dropped, len(good))
