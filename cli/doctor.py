@@ -127,7 +127,8 @@ def _interpreters(settings: Settings) -> Iterator[Finding]:
     if names:
         yield Finding(what="interpreters", verdict="ok", found=", ".join(names))
     else:
-        remedy = "uv python install 3.9 3.11 3.13"
+        fetched = "`uv python install 3.9 3.11 3.13`"
+        remedy = "the system's, or a bundle made with `--with-python`" if settings.air_gapped else fetched
         yield Finding(what="interpreters", verdict="warning", found="uv knows none", remedy=remedy)
 
 

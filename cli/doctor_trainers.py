@@ -9,7 +9,7 @@ from llm.serving.environments import environments, probe_environment
 from models.errors import ServingError
 from models.rehearsal import Finding, Verdict
 from models.settings import Settings
-from training.fit.installed import NEEDED, install_command, installed, needs_newer_trl
+from training.fit.installed import EXTRAS, NEEDED, install_command, installed, needs_newer_trl
 from training.fit.recipe import TrainingBackend
 
 _SHOWN = ("torch", "transformers", "trl", "peft", "bitsandbytes", "unsloth")
@@ -21,11 +21,19 @@ def trainers(settings: Settings) -> Iterator[Finding]:
     wanted = settings.training.backend
     for backend in NEEDED:
         bad: Verdict = "failed" if wanted == backend else "warning"
-        yield _trainer(backend, bad)
+        yield _trainer(backend, bad, _command(backend, settings))
 
 
-def _trainer(backend: TrainingBackend, bad: Verdict) -> Finding:
-    what, command = f"trainer {backend}", f"`{install_command(backend)}`"
+def _command(backend: TrainingBackend, settings: Settings) -> str:
+    """How a back end gets here; nothing can be fetched behind an air gap."""
+    if settings.air_gapped:
+        extras = " ".join(f"--extra {extra}" for extra in EXTRAS[backend])
+        return f"a later bundle, of `cra bundle make {extras}` and the extras that are here"
+    return f"`{install_command(backend)}`"
+
+
+def _trainer(backend: TrainingBackend, bad: Verdict, command: str) -> Finding:
+    what = f"trainer {backend}"
     found = installed(backend)
     versions = ", ".join(f"{name} {found.versions[name]}" for name in _SHOWN if name in found.versions)
     if found.missing:

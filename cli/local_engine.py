@@ -43,10 +43,11 @@ RECORDER_BATCHES = {
 """States of tasks are recorded in batches: a quarter of the CPU time per task (`benchmarks/recorder.py`)."""
 RETENTION = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(90 * 86400),
-    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(7 * 86400),
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "P90D",
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
 }
-"""What the engine keeps: ended runs for 90 days, events for 7. By itself it would keep runs for ever."""
+"""What the engine keeps: ended runs for 90 days, events for 7. By itself it would keep runs for ever. As durations of
+ISO 8601: a number of seconds is no duration to it in a variable."""
 _PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
 _KEPT = (
     "PREFECT_LOGGING_",

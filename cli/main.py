@@ -8,6 +8,7 @@ import typer
 
 from cli.lazy_group import LazyGroup, add_placeholder
 from host.offline import disable_telemetry
+from host.process import find_own_programs
 from models.errors import CleanRoomError
 
 COMMANDS = {
@@ -128,6 +129,7 @@ def _options(
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")  # it may be ended in the middle of a write
     disable_telemetry()
+    find_own_programs()
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,17 @@ class CommandFailed(InfrastructureError):
         self.argv, self.returncode, self.stderr = tuple(argv), returncode, stderr
         last = stderr.strip().splitlines()[-1] if stderr.strip() else "no message"
         super().__init__(f"{' '.join(argv[:4])} ended with {returncode}: {last}")
+
+
+def find_own_programs() -> None:
+    """Let programs of this project's environment (uv) be found where it was entered by the path of its `cra` alone.
+
+    Their folder comes last on PATH, so that those of the machine stay as they are.
+    """
+    own = str(Path(sys.executable).parent)
+    there = os.environ.get("PATH", os.defpath)
+    if own not in there.split(os.pathsep):
+        os.environ["PATH"] = f"{there}{os.pathsep}{own}"
 
 
 def run(

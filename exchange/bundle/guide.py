@@ -1,5 +1,7 @@
 """The operator's page of a bundle: README.md beside the manifest."""
 
+from collections.abc import Sequence
+
 _TEXT = """# A bundle of Clean Room
 
 Everything that an installation on a machine without a network needs. There: {platform}, Python {python}, git, the
@@ -25,9 +27,15 @@ _PARTS = """It has parts: each folder `part-NNNN` fits on a medium of its own, w
 Copy all of them into one folder, or give them one after another.
 
 """
+_PYTHONS = """The environments of the repo packages need Python {versions}, which is not in this bundle: have it on PATH
+there, or their commits cannot be run.
+
+"""
 
 
-def guide(python: str, platform: str, base: str | None, *, split: bool) -> str:
-    """The text, which is the same for the same bundle. `base`: the bundle that must be installed before."""
+def guide(python: str, platform: str, base: str | None, pythons: Sequence[str] = (), *, split: bool) -> str:
+    """The text, which is the same for the same bundle. `base`: the bundle that must be installed before; `pythons`: the
+    versions that repo packages need and that do not travel."""
     before = f"It goes on top of the bundle {base},\nwhich must be installed first.\n\n" if base else ""
-    return _TEXT.format(platform=platform, python=python, notes=(_PARTS if split else "") + before)
+    others = _PYTHONS.format(versions=", ".join(pythons)) if pythons else ""
+    return _TEXT.format(platform=platform, python=python, notes=(_PARTS if split else "") + before + others)

@@ -41,6 +41,11 @@ def needed_pythons(packages: Iterable[Path]) -> tuple[str, ...]:
     return tuple(sorted({PYTHON, *used}, key=lambda version: int(version.partition(".")[2])))
 
 
+def further_pythons(packages: Iterable[Path]) -> tuple[str, ...]:
+    """Those of them that are not this project's own."""
+    return tuple(version for version in needed_pythons(packages) if version != PYTHON)
+
+
 def interpreter_contents(versions: Iterable[str]) -> Contents:
     """The files of interpreters, each in a folder with the name that uv gives it, so that `UV_PYTHON_INSTALL_DIR` finds
     it. Links are replaced by what they lead to; tests, documentation and installed distributions are left out.

@@ -26,7 +26,7 @@ from exchange.bundle.data import (
 )
 from exchange.bundle.earlier import Earlier, read_earlier
 from exchange.bundle.guide import guide
-from exchange.bundle.interpreters import moved_interpreters, needed_pythons
+from exchange.bundle.interpreters import further_pythons, moved_interpreters, needed_pythons
 from exchange.bundle.layout import BundleManifest
 from exchange.bundle.sbom import write_sbom
 from exchange.bundle.sources import Contents, LeftOut
@@ -254,7 +254,8 @@ class _Making:
 
     def _write_plain(self, files: dict[str, layout.BundledFile], earlier: Earlier | None) -> dict[str, FileEntry]:
         base = earlier.manifest.id if earlier else None
-        text = guide(PYTHON, PLATFORM, base, split=self.order.part_bytes is not None)
+        others = () if self.order.with_python else further_pythons(packages_of(self.settings.corpus))
+        text = guide(PYTHON, PLATFORM, base, others, split=self.order.part_bytes is not None)
         (self.draft / layout.GUIDE).write_text(text)
         (self.draft / layout.SBOM).write_bytes(write_sbom(self.order.root, self.extras, files))
         for name in INSTALLER:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from exchange.bundle.code import uncommitted
 from exchange.bundle.data import check_package, database_urls, packages_of
 from exchange.bundle.earlier import read_earlier
-from exchange.bundle.interpreters import interpreter_contents, needed_pythons
+from exchange.bundle.interpreters import further_pythons, interpreter_contents, needed_pythons
 from exchange.bundle.layout import BundledFile
 from exchange.bundle.make import BundleOrder, gather
 from exchange.bundle.sources import Contents, LeftOut
-from exchange.bundle.wheels import PYTHON, WHEELS, LockedWheels, check_extras, locked_wheels
+from exchange.bundle.wheels import WHEELS, LockedWheels, check_extras, locked_wheels
 from models.errors import UsageError
 from models.settings import Settings
 from store.database import open_database
@@ -69,10 +69,9 @@ def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
     found = gather(settings, replace(order, allow_dirty=True))
     if changed := uncommitted(order.root):
         missing.append(f"a commit of {changed[0]}, and what else was changed; or --allow-dirty")
-    pythons = needed_pythons(packages)
     if order.with_python:
-        found.add(interpreter_contents(pythons))
-    elif others := [version for version in pythons if version != PYTHON]:
+        found.add(interpreter_contents(needed_pythons(packages)))
+    elif others := further_pythons(packages):
         missing.append(f"Python {', '.join(others)} for the corpus's environments; --with-python packs them")
     wheels = locked_wheels(order.root, extras)
     missing += [f"a wheel of {name} for this platform" for name in wheels.without]

@@ -49,3 +49,12 @@ def test_versions_beside_the_lock_are_named(tmp_path: Path) -> None:
 def test_a_python_that_the_settings_name_is_taken_as_it_is() -> None:
     [found] = vllm(Settings(serving=ServingSettings(python="/opt/vllm/bin/python")))
     assert found.verdict == "ok" and "/opt/vllm/bin/python" in found.found
+
+
+def test_behind_the_air_gap_a_trainer_comes_in_a_bundle() -> None:
+    found = {each.what: each.remedy for each in trainers(Settings(air_gapped=True)) if each.verdict != "ok"}
+    if find_spec("unsloth") is not None:
+        pytest.skip("all trainers are installed here")
+    assert "trainer unsloth-gpu" in found
+    assert "`cra bundle make --extra unsloth`" in found["trainer unsloth-gpu"]
+    assert not [remedy for remedy in found.values() if "uv sync" in remedy]

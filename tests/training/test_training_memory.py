@@ -112,7 +112,8 @@ def _total(training: TrainingSetup, **changes: object) -> int:
 @given(SETUPS | ON_CPU)
 def test_more_never_needs_less(training: TrainingSetup) -> None:
     now = _total(training)
-    assert _total(training, length=training.length + 64) >= now
+    longer = {"length": training.length + 64, "row_tokens": training.row_tokens + 64}  # as many rows to a sequence
+    assert _total(training, **longer) >= now
     assert _total(training, answer=min(training.length, training.answer * 2)) >= now
     assert _total(training, batch=training.batch * 4) >= now
     assert _total(training, rank=training.rank * 2) >= now
