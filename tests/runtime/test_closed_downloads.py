@@ -51,5 +51,5 @@ def test_neither_node_nor_what_npm_installs_is_fetched(tmp_path: Path) -> None:
 
 
 def test_a_pack_gets_no_wheels(tmp_path: Path) -> None:
-    with air_gapped(tmp_path), pytest.raises(AirGapError, match="without --wheels"):
+    with air_gapped(tmp_path), pytest.raises(AirGapError, match="air_gapped"):
         fetch_wheels_of_a_pack(tmp_path / "requirements.txt", tmp_path / "folder")
