@@ -44,7 +44,7 @@ RECORDER_BATCHES = {
 RETENTION = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(90 * 86400),
-    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(7 * 86400),
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",  # unlike the one above it takes no seconds
 }
 """What the engine keeps: ended runs for 90 days, events for 7. By itself it would keep runs for ever."""
 _PASSWORDS = ("PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING")
