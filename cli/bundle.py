@@ -1,8 +1,9 @@
 """`cra bundle`: everything that an installation without a network needs, in one folder or in parts for media."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from cli.output import console, counted, print_json, table, waiting
 from cli.progress import byte_bars
 from host.settings import load_settings
 from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from training.cycle.distillation import Lack
 
 app = typer.Typer(
     help="Everything for a machine without a network: plan a bundle, make it, verify it.", no_args_is_help=True
@@ -59,11 +63,16 @@ def plan(
             "lines": [line._asdict() for line in planned.lines],
             "left_out": [each._asdict() for each in planned.left_out],
             "missing": planned.missing, "bytes": planned.bytes, "held": planned.held, "parts": planned.parts,
+            "examples": _examples(planned.examples),
         })  # fmt: skip
         return
     rows = [(line.category, line.files, shown_size(line.bytes), line.why) for line in planned.lines]
     table("Travels", ["category", "files", "size", "why"], rows, right=("files", "size"))
     table("Stays here", ["what", "why"], planned.left_out)
+    if planned.examples:
+        short = [(each.kind.value, each.least - each.missing, each.least, each.missing) for each in planned.examples]
+        columns = ["examples of", "there are", "at least", "missing"]
+        table("The corpus lacks; no teacher is asked after the migration", columns, short, right=columns[1:])
     for each in planned.missing:
         console.print(f"missing: {each}", markup=False, soft_wrap=True, style="yellow")
     held = f", of which the earlier bundle holds {shown_size(planned.held)}" if since else ""
@@ -84,17 +93,21 @@ def make(
     """Write a bundle, whole or not at all; stopped or killed, the same command goes on."""
     from exchange.bundle.layout import INSTALL
     from exchange.bundle.make import BundleOrder, make_bundle
+    from exchange.bundle.plan import lacking_examples
     from exchange.bundle.wheels import EXTRAS
 
     chosen = _extras(extra, EXTRAS)
     order = BundleOrder(out.absolute(), parse_size(parts), since, chosen, with_python, allow_dirty)
+    settings = load_settings()
+    with waiting("counting the corpus's examples"):
+        lacks = lacking_examples(settings)
     with byte_bars() as show:
-        made = make_bundle(load_settings(), order, show)
+        made = make_bundle(settings, order, show)
     manifest = made.manifest
     if as_json:
         print_json({"folder": made.folder, "id": manifest.id, "fingerprint": made.fingerprint, "bytes": made.bytes,
                     "files": len(manifest.files), "parts": manifest.parts, "base": manifest.base,
-                    "installer": manifest.plain[INSTALL].sha256})  # fmt: skip
+                    "installer": manifest.plain[INSTALL].sha256, "examples": _examples(lacks)})  # fmt: skip
         return
     console.print(
         f"{made.folder}: {counted(len(manifest.files), 'file')}, {shown_size(made.bytes)}, "
@@ -105,6 +118,9 @@ def make(
         markup=False,
         soft_wrap=True,
     )
+    for each in lacks:
+        line = f"missing: {each.missing} examples of {each.kind.value}, of {each.least} at least; `cra distill plan`"
+        console.print(line, markup=False, soft_wrap=True, style="yellow")
 
 
 @app.command()
@@ -160,6 +176,11 @@ def shown_size(size: int) -> str:
             break
         value /= 1024
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def _examples(lacks: "Iterable[Lack]") -> dict[str, int]:
+    """How many examples are missing of each kind."""
+    return {each.kind.value: each.missing for each in lacks}
 
 
 def _extras(given: list[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:

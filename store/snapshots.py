@@ -1,6 +1,7 @@
 """Copies of databases that leave this machine: one state each, also while others write."""
 
 import contextlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,15 @@ from store.upkeep import copy_sqlite, password_apart
 if TYPE_CHECKING:
     import sqlite3
 
-PATHS = ("adapter_metadata", "bases", "training_runs")
-"""The tables with a column `path` that is below the data directory."""
+PATHS = {"adapter_metadata": "path", "bases": "path", "campaign_runs": "packages", "training_runs": "path"}
+"""The tables with a column of a path below the data directory, or of a list of such paths in JSON."""
 _DUMP_SECONDS = 6 * 3600
 
 
-def snapshot_sqlite(source: Path, copy: Path, data_dir: Path) -> None:
+def snapshot_sqlite(source: Path, copy: Path, data_dir: Path, corpus: Path | None = None) -> None:
     """Copy a SQLite database so that the same rows give the same bytes: compacted, without leases (which runs here
-    hold), and with paths below the data directory as relative ones. Raises DatabaseError."""
+    hold), and with paths below the data directory as relative ones, those of the corpus as `corpus/...` wherever it
+    lies. Raises DatabaseError."""
     import sqlite3
 
     draft = copy.with_name(f"{copy.name}.draft")
@@ -30,7 +32,7 @@ def snapshot_sqlite(source: Path, copy: Path, data_dir: Path) -> None:
     try:
         with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as opened:
             opened.execute("BEGIN")
-            _prepare(opened, (f"{data_dir}/", f"{data_dir.absolute()}/"))
+            _prepare(opened, _Places(data_dir, corpus or data_dir / "corpus"))
             opened.execute("COMMIT")
             private_file(copy)
             opened.execute("VACUUM INTO ?", (str(copy),))
@@ -40,18 +42,33 @@ def snapshot_sqlite(source: Path, copy: Path, data_dir: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _prepare(opened: "sqlite3.Connection", roots: tuple[str, ...]) -> None:
+class _Places:
+    """The folders of this machine, by how their paths are written in a copy."""
+
+    def __init__(self, data_dir: Path, corpus: Path) -> None:
+        folders = ((corpus, f"{IN_DATA_DIR}corpus/"), (data_dir, IN_DATA_DIR))
+        self._roots = {f"{each}/": to for one, to in folders for each in (one, one.absolute(), one.resolve())}
+
+    def path(self, path: str) -> str:
+        """A path as a copy has it."""
+        return next((to + path[len(root) :] for root, to in self._roots.items() if path.startswith(root)), path)
+
+    def paths(self, listed: str) -> str:
+        """A list of paths in JSON, as a copy has it."""
+        return json.dumps([self.path(path) for path in json.loads(listed)])
+
+
+def _prepare(opened: "sqlite3.Connection", places: _Places) -> None:
+    opened.create_function("moved_path", 1, places.path, deterministic=True)
+    opened.create_function("moved_packages", 1, places.paths, deterministic=True)
     tables = {name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for table in sorted(tables.intersection(PATHS)):
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? ORDER BY name"
         triggers = list(opened.execute(query, (table,)))
         for name, _ in triggers:  # they refuse every change, and this is a copy
             opened.execute(f'DROP TRIGGER "{name}"')
-        for root in dict.fromkeys(roots):
-            opened.execute(
-                f"UPDATE {table} SET path = ? || substr(path, ?) WHERE substr(path, 1, ?) = ?",  # noqa: S608 - constants
-                (IN_DATA_DIR, len(root) + 1, len(root), root),
-            )
+        column = PATHS[table]
+        opened.execute(f"UPDATE {table} SET {column} = moved_{column}({column})")  # noqa: S608 - constants
         for _, sql in triggers:
             opened.execute(sql)
     if "leases" in tables:

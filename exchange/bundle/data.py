@@ -46,7 +46,7 @@ NOT_IN_DATA = (
     ),
     LeftOut("cra.toml, CRA_* variables", "addresses and tokens; teachers are not asked after the migration"),
 )
-_DATABASES = ("raw", "curated")
+DATABASES = ("raw", "curated")
 
 
 def data_contents(settings: Settings) -> Contents:
@@ -88,23 +88,24 @@ def check_package(package: Path) -> None:
 
 def database_urls(settings: Settings) -> dict[str, str]:
     """The databases that are there, by their kind."""
-    urls = dict(zip(_DATABASES, (settings.raw_url, settings.curated_url), strict=True))
+    urls = dict(zip(DATABASES, (settings.raw_url, settings.curated_url), strict=True))
     return {kind: url for kind, url in urls.items() if is_postgresql(url) or sqlite_file(url).is_file()}
 
 
 def copy_databases(settings: Settings, work: Path) -> Contents:
     """Copies of the databases, one state each. Of SQLite the same rows give the same bytes; a dump of PostgreSQL holds
-    the time at which it was made."""
+    the time at which it was made. They are readable by their owner only, and their chunks by whoever installs: chunks
+    are no links to them."""
     folder, found = work / "databases", Contents()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for kind, url in database_urls(settings).items():
         if is_postgresql(url):
             dump_postgresql(url, folder / f"{kind}.dump")
-            found.files.append(Source(f"databases/{kind}.dump", folder / f"{kind}.dump", "database", ours=True))
+            found.files.append(Source(f"databases/{kind}.dump", folder / f"{kind}.dump", "database"))
         else:
-            snapshot_sqlite(sqlite_file(url), folder / f"{kind}.sqlite", settings.data_dir)
-            found.files.append(Source(f"{DATA}/{kind}.sqlite", folder / f"{kind}.sqlite", "database", ours=True))
+            snapshot_sqlite(sqlite_file(url), folder / f"{kind}.sqlite", settings.data_dir, settings.corpus)
+            found.files.append(Source(f"{DATA}/{kind}.sqlite", folder / f"{kind}.sqlite", "database"))
     return found
 
 

@@ -5,12 +5,20 @@
     python3 -I install.py --prefix P --dry-run              checks only
 
 This file checks the signature over the manifest and the hashes of the rest of the installer before any of it is run, so
-it is the one file to compare by hand (`sha256sum install.py`). With -I Python imports nothing that lies beside it. The
-signature is ECDSA over P-256 in the format of model-signing: a Sigstore bundle with an in-toto statement in a DSSE
-envelope.
+it is the one file to compare by hand (`sha256sum install.py`). With -I Python imports nothing that lies beside it, and
+without -I this file stops before its first import. The signature is ECDSA over P-256 in the format of model-signing: a
+Sigstore bundle with an in-toto statement in a DSSE envelope.
 """
+# ruff: noqa: E402 (what is refused first must be refused before anything is imported, __future__ included)
 
-from __future__ import annotations
+import sys
+
+LEAST_PYTHON = (3, 9)
+if __name__ == "__main__":
+    if sys.version_info < LEAST_PYTHON:
+        sys.exit(f"error: this is Python {sys.version.split()[0]}; run install.py with 3.9 or newer")
+    if not sys.flags.isolated:
+        sys.exit("error: Python would import what lies beside install.py; run it as `python3 -I install.py ...`")
 
 import argparse
 import base64
@@ -18,7 +26,6 @@ import hashlib
 import json
 import os
 import stat
-import sys
 import types
 from pathlib import Path
 
@@ -27,7 +34,6 @@ MANIFEST, SIGNATURE, KEY = "bundle.json", "statement.sig", "signing-key.pub"
 INSTALLER = "installer"
 MODULES = ("faults", "manifest", "prefix", "parts", "copying", "placing", "wheels", "environment", "selftest", "main")
 """The rest of the installer, each importing only those before it."""
-LEAST_PYTHON = (3, 9)
 MOST_BYTES = 256 << 20
 _PAYLOAD = "application/vnd.in-toto+json"
 _BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -51,20 +57,17 @@ class Untrusted(Exception):
 
 def main() -> int:
     """Check what has to be trusted, then run the rest of the installer; each fault is one line."""
-    if sys.version_info < LEAST_PYTHON:
-        print(f"error: this is Python {sys.version.split()[0]}; run install.py with 3.9 or newer", file=sys.stderr)
-        return 1
     given = arguments().parse_args()
     try:
         content, fingerprint = trusted_manifest(HERE / "manifest", given.key, given.fingerprint)
         installer = load_installer(HERE, content)
+        print(f"bundle {hashlib.sha256(content).hexdigest()}")
+        compared = "as you gave it" if given.key or given.fingerprint else "the bundle's own, COMPARED WITH NOTHING"
+        print(f"signed with the key {fingerprint} ({compared})", flush=True)
+        return int(installer.main(HERE, content, given, trusted_manifest))
     except (Untrusted, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"bundle {hashlib.sha256(content).hexdigest()}")
-    compared = "as you gave it" if given.key or given.fingerprint else "the bundle's own, COMPARED WITH NOTHING"
-    print(f"signed with the key {fingerprint} ({compared})", flush=True)
-    return int(installer.main(HERE, content, given, trusted_manifest))
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -79,7 +82,7 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def trusted_manifest(folder: Path, key: Path | None, fingerprint: str | None) -> tuple[bytes, str]:
+def trusted_manifest(folder: Path, key: "Path | None", fingerprint: "str | None") -> tuple[bytes, str]:
     """The bytes of a signed manifest and the fingerprint of the key that signed it.
 
     `key` is a public key that is trusted, `fingerprint` one noted elsewhere; without either, the key in the folder is
@@ -88,7 +91,10 @@ def trusted_manifest(folder: Path, key: Path | None, fingerprint: str | None) ->
     names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
     for name in (MANIFEST, SIGNATURE) if key else (MANIFEST, SIGNATURE, KEY):
         if name not in names:
-            raise Untrusted("%s is missing; copy the bundle again" % (folder / name))
+            raise Untrusted(f"{folder / name} is missing; copy the bundle again")
+    unknown = sorted(set(names) - {MANIFEST, SIGNATURE, KEY})
+    if unknown:
+        raise Untrusted(f"{str(folder / unknown[0])!a} is in no bundle; copy the bundle again")
     files = {name: read_plain(folder / name) for name in names}
     pem = files[KEY] if key is None else read_plain(key)
     point = public_point(pem)
@@ -142,7 +148,7 @@ def signed_files(signature: bytes, point: tuple[int, int]) -> dict[str, str]:
         envelope = json.loads(signature.decode("utf-8"))["dsseEnvelope"]
         payload = base64.b64decode(envelope["payload"], validate=True)
         der = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise Untrusted(f"{SIGNATURE} is no signature of model-signing; copy the bundle again") from error
     signed = b"DSSEv1 %d %s %d %s" % (len(_PAYLOAD), _PAYLOAD.encode(), len(payload), payload)
     if signature != signature_text(payload, der, point) or not verifies(point, der, signed):
@@ -224,7 +230,7 @@ def verifies(point: tuple[int, int], der: bytes, message: bytes) -> bool:
     return found is not None and found[0] % N == r
 
 
-def signature_numbers(der: bytes) -> tuple[int, int] | None:
+def signature_numbers(der: bytes) -> "tuple[int, int] | None":
     """The two numbers of a signature, if it is spelled in DER and nothing follows."""
     if len(der) < 8 or len(der) > 72 or der[0] != 0x30 or der[1] != len(der) - 2:
         return None
@@ -233,7 +239,7 @@ def signature_numbers(der: bytes) -> tuple[int, int] | None:
     return None if first is None or second is None or after else (first, second)
 
 
-def _integer(der: bytes) -> tuple[int | None, bytes]:
+def _integer(der: bytes) -> "tuple[int | None, bytes]":
     """The positive integer that DER begins with, in its shortest spelling, and what follows."""
     if len(der) < 3 or der[0] != 0x02 or not 0 < der[1] <= 33 or len(der) < 2 + der[1]:
         return None, b""
@@ -243,7 +249,7 @@ def _integer(der: bytes) -> tuple[int | None, bytes]:
     return int.from_bytes(digits, "big"), der[2 + len(digits) :]
 
 
-def multiply(times: int, point: tuple[int, int] | None) -> tuple[int, int] | None:
+def multiply(times: int, point: "tuple[int, int] | None") -> "tuple[int, int] | None":
     """A multiple of a point, by doubling and adding; None is the point at infinity. Not in constant time: nothing here
     is secret."""
     total = None
@@ -255,7 +261,7 @@ def multiply(times: int, point: tuple[int, int] | None) -> tuple[int, int] | Non
     return total
 
 
-def add(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:
+def add(one: tuple[int, int] | None, other: tuple[int, int] | None) -> "tuple[int, int] | None":
     """The sum of two points of the curve."""
     if one is None or other is None:
         return other if one is None else one

@@ -14,11 +14,12 @@ bundle: the bundle that it is a differential to (`base`), or one before that, ho
 import hashlib
 import json
 import re
-from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from exchange.bundle.installer.faults import InstallError
+from exchange.bundle.installer.manifest import read_manifest as read_as_installer
 from exchange.folders import SHA256, FileEntry
 from models.errors import UsageError
 from models.plans import Frozen
@@ -34,7 +35,6 @@ Category = Literal[
 ]
 PART = re.compile(r"part-([0-9]{4,})")
 """The name of a part's folder."""
-_RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))})
 
 
 class BundledFile(Frozen):
@@ -112,43 +112,8 @@ def read_manifest(content: bytes, name: str) -> BundleManifest:
         raise UsageError(f"{name} is no manifest of a bundle ({where!a}: {fault['msg']}); copy it again") from error
     if spelled(found) != content:
         raise UsageError(f"{name} was altered after it was written; copy it again")
-    if fault_found := _contradiction(found):
-        raise UsageError(f"{name}: {fault_found}; make the bundle again")
+    try:
+        read_as_installer(content)  # as the installer reads it: what is made can be installed
+    except InstallError as error:
+        raise UsageError(f"{name}: {error}") from error
     return found
-
-
-def path_fault(path: str) -> str:
-    """Why a path of a manifest may not be laid below a prefix; "" if it may."""
-    parts = PurePosixPath(path).parts
-    if not 0 < len(path) <= 1000 or "/".join(parts) != path or path.startswith("/") or ".." in parts:
-        return "is no path below the prefix"
-    if not path.isprintable() or "\\" in path or any(len(part.encode()) > 255 for part in parts):
-        return "has a character or a length that file systems differ on"
-    if any(part.lower().partition(".")[0] in _RESERVED for part in parts):
-        return "has a name that some file systems reserve"
-    return ""
-
-
-def _contradiction(manifest: BundleManifest) -> str:
-    seen: dict[str, str] = {}
-    for path in (*manifest.files, *manifest.folders, *manifest.plain):
-        if why := path_fault(path):
-            return f"{path!a} {why}"
-        if (other := seen.setdefault(path.casefold(), path)) is not path:
-            return f"{path!a} and {other!a} differ in case alone"
-    for path in (*manifest.files, *manifest.folders):
-        above = next((str(each) for each in PurePosixPath(path).parents if str(each) in manifest.files), None)
-        if above is not None:
-            return f"{above!a} is a file and a folder"
-    used: set[str] = set()
-    for path, entry in manifest.files.items():
-        if any(chunk not in manifest.chunks for chunk in entry.chunks):
-            return f"{path!a} has a chunk that is not listed"
-        if sum(manifest.chunks[chunk].bytes for chunk in entry.chunks) != entry.bytes:
-            return f"{path!a} is not as long as its chunks"
-        used.update(entry.chunks)
-    if unused := manifest.chunks.keys() - used:
-        return f"chunk {min(unused)} belongs to no file"
-    if manifest.base is None and any(chunk.part is None for chunk in manifest.chunks.values()):
-        return "a chunk is in no part, and there is no earlier bundle"
-    return "" if manifest.parts == list(range(1, len(manifest.parts) + 1)) else "a part has no chunk"

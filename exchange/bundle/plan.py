@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exchange.bundle.code import uncommitted
-from exchange.bundle.data import check_package, database_urls, packages_of
+from exchange.bundle.data import DATABASES, check_package, database_urls, packages_of
 from exchange.bundle.earlier import read_earlier
 from exchange.bundle.interpreters import further_pythons, interpreter_contents, needed_pythons
 from exchange.bundle.layout import BundledFile
@@ -23,6 +23,8 @@ from store.learning.bases import list_bases
 from store.learning.evaluation_sets import all_sets
 from store.learning.reservations import reserved
 from store.upkeep import is_postgresql, sqlite_file
+from training.cycle.context import open_context
+from training.cycle.distillation import Lack, lacking
 
 _WHY = {
     "code": "the project as it is committed, with its lock",
@@ -51,7 +53,7 @@ class PlanLine(NamedTuple):
 
 class BundlePlan(NamedTuple):
     """What a bundle would hold. `parts` is a rough number, 1 without a limit; `held`: bytes of files that the earlier
-    bundle has under the same path and size."""
+    bundle has under the same path and size; `examples`: kinds of examples of which the corpus has too few."""
 
     lines: tuple[PlanLine, ...]
     left_out: tuple[LeftOut, ...]
@@ -59,6 +61,7 @@ class BundlePlan(NamedTuple):
     bytes: int
     held: int
     parts: int
+    examples: tuple[Lack, ...]
 
 
 def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
@@ -86,7 +89,22 @@ def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
     held = _held(found, wheels, earlier.manifest.files) if earlier else 0
     limit = order.part_bytes
     parts = 1 if limit is None else max(1, math.ceil((size - held) / (limit * _PARTS_FILL)))
-    return BundlePlan(tuple(lines), tuple(found.left_out), tuple(missing), size, held, parts)
+    return BundlePlan(
+        tuple(lines), tuple(found.left_out), tuple(missing), size, held, parts, lacking_examples(settings)
+    )
+
+
+def lacking_examples(settings: Settings) -> tuple[Lack, ...]:
+    """The kinds of examples of which the corpus has too few for a training; none is looked for where a database is not
+    there. No teacher is asked after the migration. Raises DatabaseError, TrainingError."""
+    if len(database_urls(settings)) < len(DATABASES):
+        return ()
+    context = open_context(settings)
+    try:
+        return tuple(each for each in lacking(context) if each.missing)
+    finally:
+        context.curated.dispose()
+        context.raw_engine.dispose()
 
 
 def _lines(found: Contents) -> list[PlanLine]:

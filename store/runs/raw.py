@@ -18,6 +18,7 @@ from models.suite import SuiteReport
 from store.database import chunks, open_database, reading
 from store.keys import campaign_key, canonical, digest, trajectory_key
 from store.leases import give_back
+from store.places import located
 from store.rows import add, record, writing
 from store.runs.attributions import attribution_row, keep_attribution, read_attribution
 from store.runs.coordination import RawCoordination
@@ -98,14 +99,14 @@ class RawStore(RawCoordination):
         Raises UsageError for a label never used.
         """
         with reading(self._engine) as connection:
-            return [Path(package) for package in latest_run(connection, name)["packages"]]
+            return [located(package) for package in latest_run(connection, name)["packages"]]
 
     def known_package_directories(self) -> list[Path]:
         """Directories of the repo packages that campaigns read, without duplicates, those of the latest run first."""
         runs = table_of(CampaignRun)
         with reading(self._engine) as connection:
             lists = connection.scalars(select(runs.c.packages).order_by(runs.c.started_at.desc())).all()
-        return list(dict.fromkeys(Path(package) for packages in lists for package in packages))
+        return list(dict.fromkeys(located(package) for packages in lists for package in packages))
 
     def open_trajectory(
         self,

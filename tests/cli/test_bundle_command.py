@@ -7,6 +7,7 @@ import pytest
 
 from cli.bundle import parse_size, shown_size
 from models.errors import UsageError
+from store.database import open_database
 from tests.support.commands import invoke
 
 
@@ -41,6 +42,19 @@ def test_a_plan_of_this_checkout_counts_its_code_and_wheels(tmp_path: Path) -> N
     assert "wheel" in shown.stdout
     assert "missing" in shown.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_lists_the_examples_that_the_corpus_still_lacks(tmp_path: Path) -> None:
+    (tmp_path / "cra.toml").write_text("[distillation]\nscope = {least = 12, target = 20}\ncode = {least = 0}\n")
+    for kind in ("raw", "curated"):
+        open_database(tmp_path / "data" / f"{kind}.sqlite", kind).dispose()  # type: ignore[arg-type]
+    done = invoke("bundle", "plan", "--extra", "none", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lacks = json.loads(done.stdout)["examples"]
+    assert lacks["scope"] == 12
+    assert "code" not in lacks
+    shown = invoke("bundle", "plan", "--extra", "none", cwd=tmp_path)
+    assert any({"scope", "12"} <= set(line.split()) for line in shown.stdout.splitlines())
 
 
 def test_a_folder_that_is_no_bundle_is_one_line(tmp_path: Path) -> None:

@@ -38,11 +38,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+def _umask() -> int:
+    found = os.umask(0o022)
+    os.umask(found)
+    return found
+
+
 def test_a_bundle_holds_what_an_installation_needs_and_no_secret(machine: Machine, tmp_path: Path) -> None:
     made = machine.make(tmp_path / "out")
     files = made.manifest.files
     assert files["code/scripts/run"].executable
     assert files["code/docs/guide.md"].category == "document"
+    modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    assert modes == {0o666 & ~_umask()}
     assert {"code/uv.lock", "code/pyproject.toml", "requirements.txt", "data/raw.sqlite", "data/curated.sqlite"} <= set(
         files
     )
@@ -155,6 +163,11 @@ def test_a_plan_says_what_travels_what_stays_and_what_is_missing_and_writes_noth
     assert [each for each in plan.missing if "reserved" in each]
     assert not [each for each in plan.missing if "adapter:" in each or "a base" in each]
     assert 0 < plan.held < plan.bytes
+    wanted = machine.settings.distillation
+    short = {each.kind.value: each.missing for each in plan.examples}
+    assert short["scope"] == wanted.scope.least > 0
+    assert short["code"] == wanted.code.least
+    assert "style" not in short
     assert [path for path in sorted(tmp_path.rglob("*")) if path not in before] == []
 
 
@@ -163,6 +176,7 @@ def test_a_machine_without_data_is_told_what_it_lacks(machine: Machine, tmp_path
     plan = plan_bundle(machine.settings, machine.order(tmp_path / "out"))
     assert [each for each in plan.missing if "corpus" in each]
     assert [each for each in plan.missing if "curated" in each]
+    assert plan.examples == ()
     assert not machine.settings.data_dir.exists()
 
 

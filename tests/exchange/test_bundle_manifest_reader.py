@@ -201,6 +201,31 @@ def test_a_disk_that_lost_what_was_written_is_noticed_and_made_good(manifest: Ma
     assert target.read_bytes() == b"onetwo!"
 
 
+def test_all_that_a_disk_lost_is_made_good_in_one_further_run(tmp_path: Path) -> None:
+    value = a_manifest() | {"chunks": {ONE: {"bytes": 3, "part": 1}, TWO: {"bytes": 4, "part": 1}}}
+    value["files"] = {
+        f"code/{name}": a_file(bytes=size, sha256=sha256, chunks=[sha256])
+        for name, size, sha256 in (("one", 3, ONE), ("two", 4, TWO))
+    }
+    manifest, targets = (
+        read_manifest(spelled(value)),
+        {f"code/{name}": tmp_path / "to" / name for name in ("one", "two")},
+    )
+    (tmp_path / "one").write_bytes(b"one")
+    (tmp_path / "two").write_bytes(b"two!")
+    sources = {ONE: Source(tmp_path / "one"), TWO: Source(tmp_path / "two")}
+    copy = Copy(manifest, targets, tmp_path / "journal")
+    copy.write(sources)
+    for path, target in targets.items():
+        target.write_bytes(bytes(manifest.files[path].bytes))
+    with pytest.raises(InstallError, match="1 more"):
+        copy.check()
+    again = Copy(manifest, targets, tmp_path / "journal")
+    again.write(sources)
+    again.check()
+    assert [target.read_bytes() for target in targets.values()] == [b"one", b"two!"]
+
+
 def test_a_link_in_place_of_a_file_is_not_written_through(manifest: Manifest, tmp_path: Path) -> None:
     (tmp_path / "one").write_bytes(b"one")
     (tmp_path / "private").write_bytes(b"private")

@@ -162,3 +162,54 @@ def test_two_installers_do_not_work_in_one_prefix(bundle: SmallBundle, tmp_path:
     with (prefix / ".install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "another installer" in refusal(bundle, prefix)
+
+
+def test_a_bundle_of_another_key_replaces_an_installation_only_if_that_is_said(
+    bundle: SmallBundle, contents: dict[str, bytes], tmp_path: Path
+) -> None:
+    prefix = tmp_path / "prefix"
+    assert bundle.install(prefix).returncode == 0
+    foreign = write_bundle(tmp_path / "foreign", contents | {"data/keys/trusted/x.pub": b"x"}, tmp_path / "keys")
+    before = (prefix / "current").readlink()
+    done = foreign.install(prefix)
+    assert done.returncode == 1
+    assert fingerprint(bundle.keys / "signing-key.pub") in done.stderr
+    assert (prefix / "current").readlink() == before
+    assert not (prefix / "data" / "keys").exists()
+    assert not (prefix / "versions" / foreign.id[:16]).exists()
+    told = foreign.install(prefix, "--fingerprint", fingerprint(foreign.keys / "signing-key.pub"))
+    assert told.returncode == 0, told.stderr
+    assert (prefix / "current").readlink().name == foreign.id[:16]
+
+
+def test_what_is_no_bundle_is_one_line(bundle: SmallBundle, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "is missing" in refusal(bundle, tmp_path / "prefix", "--part", tmp_path / "empty")
+    altered = altered_copy(bundle, tmp_path / "altered")
+    (altered.folder / "manifest" / "statement.sig").write_text("[" * 200_000)
+    refusal(altered, tmp_path / "prefix")
+    many = altered_copy(bundle, tmp_path / "many")
+    (many.folder / "manifest" / "more").touch()
+    os.truncate(many.folder / "manifest" / "more", 1 << 40)
+    assert "is in no bundle" in refusal(many, tmp_path / "prefix")
+
+
+def test_nothing_beside_the_installer_is_imported_though_an_option_was_forgotten(
+    bundle: SmallBundle, tmp_path: Path
+) -> None:
+    altered, mark = altered_copy(bundle, tmp_path / "altered"), tmp_path / "ran"
+    for name in ("__future__", "argparse", "json", "sys"):
+        (altered.folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    argv = [each for each in altered.command(tmp_path / "prefix") if each != "-I"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "python3 -I" in done.stderr
+    assert not mark.exists()
+
+
+def test_nobody_else_may_write_into_an_installation_whatever_the_umask(bundle: SmallBundle, tmp_path: Path) -> None:
+    argv = ["sh", "-c", 'umask 0; exec "$@"', "sh", *bundle.command(tmp_path / "prefix")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = [path for path in (tmp_path / "prefix").rglob("*") if not path.is_symlink()]
+    assert [path for path in found if path.stat().st_mode & 0o022] == []

@@ -15,6 +15,7 @@ from models.settings import Settings
 from runtime.environments import interpreter_for
 from tests.support.bundle_home import silent
 from tests.support.empty_root import BWRAP, empty_root, run_empty
+from tests.support.tiny import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.index]
 _PREFIX = "/home/operator/cra"
@@ -53,7 +54,7 @@ def nested(root: Sequence[str]) -> list[str]:
 
 
 def test_a_bundle_becomes_an_installation_that_judges_commits(made: Made, root: Sequence[str]) -> None:
-    assert run_empty(root, "sh", "-c", "ls -d /usr/share/python3 /work /etc/hosts", check=False).stdout == ""
+    assert run_empty(root, "sh", "-c", f"ls -d /usr/share/python3 {ROOT} /etc/hosts", check=False).stdout == ""
     interfaces = run_empty(root, "cat", "/proc/net/dev").stdout
     assert [line.split(":")[0].strip() for line in interfaces.splitlines()[2:]] == ["lo"]
     assert run_empty(root, "id", "-u").stdout != "0\n"

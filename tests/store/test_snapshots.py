@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import DatabaseError
 from models.training import TrainingTarget
 from store.database import open_database
 from store.learning.datasets import add_dataset
 from store.learning.trainings import FinishedTraining, find_training, store_training, store_training_job
 from store.leases import take
+from store.places import IN_DATA_DIR, located
+from store.runs import open_raw_store
+from store.runs.packages import package_paths
 from store.snapshots import snapshot_sqlite
 
 
@@ -57,6 +61,31 @@ def test_paths_below_the_data_directory_hold_on_the_other_machine(
     original = find_training(open_database(data / "raw.sqlite", "raw"), "in")
     assert original is not None
     assert original.path == data / "trainings" / "in" / "adapter"
+
+
+@pytest.mark.parametrize("path", ["../outside", "bases/../../outside", "/etc", "/../etc"])
+def test_a_path_that_leaves_the_data_directory_is_refused(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRA_DATA_DIR", "/there")
+    with pytest.raises(DatabaseError, match="leaves the data directory"):
+        located(f"{IN_DATA_DIR}{path}")
+    assert located(f"{IN_DATA_DIR}bases/x..y") == Path("/there/bases/x..y")
+
+
+def test_the_packages_of_campaigns_are_found_on_the_other_machine_wherever_the_corpus_lay(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, corpus = open_raw_store(str(data / "raw.sqlite")), tmp_path / "library"
+    campaign = store.register_campaign({"planners": ["gold"]})
+    store.start_run(campaign, "first", "f", [corpus / "a", data / "corpus" / "b", tmp_path / "elsewhere" / "c"])
+    snapshot_sqlite(data / "raw.sqlite", tmp_path / "copy.sqlite", data, corpus)
+    monkeypatch.setenv("CRA_DATA_DIR", str(tmp_path / "there"))
+    there = open_raw_store(str(tmp_path / "copy.sqlite"))
+    held = tmp_path / "there" / "corpus"
+    wanted = [held / "a", held / "b", tmp_path / "elsewhere" / "c"]
+    assert there.package_directories("first") == wanted
+    assert there.known_package_directories() == wanted
+    assert package_paths(there.engine) == [str(each) for each in wanted]
+    assert store.package_directories("first")[0] == corpus / "a"
 
 
 def test_the_same_rows_give_the_same_bytes_and_evidence_stays_append_only(data: Path, tmp_path: Path) -> None:

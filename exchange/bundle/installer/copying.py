@@ -114,12 +114,12 @@ class Copy:
         """Raise InstallError unless every file is as the manifest says, by hash; others are copied anew next time."""
         entries = self._manifest.files
         progress = Progress("checking", sum(entries[path].bytes for path in self._targets))
-        for path, place in self._targets.items():
-            if file_hash(place, progress) != entries[path].sha256:
-                bad = set(entries[path].chunks)
-                kept = [name for name in sorted(self._done) if name not in bad]
-                self._record.write_text("".join(f"{name}\n" for name in kept))
-                raise InstallError(f"{place} was altered after it was written; run this again, and check the disk")
+        wrong = [path for path, at in self._targets.items() if file_hash(at, progress) != entries[path].sha256]
+        if wrong:
+            self._done -= {name for path in wrong for name in entries[path].chunks}
+            self._record.write_text("".join(f"{name}\n" for name in sorted(self._done)))
+            first = f"{self._targets[wrong[0]]} and {len(wrong) - 1} more" if wrong[1:] else self._targets[wrong[0]]
+            raise InstallError(f"{first} altered after writing; run this again, and check the disk")
 
 
 def file_hash(file: Path, progress: Progress | None = None) -> str:

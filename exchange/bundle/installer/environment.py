@@ -93,6 +93,7 @@ def build(version: Path, python: Path) -> None:
     _call([str(env / "bin" / "python"), "-I", str(found[0] / "pip"), "install", "--quiet", "--no-deps", "--no-index",
            "--no-compile", "--require-hashes", "--only-binary", ":all:", "--find-links", str(wheels),
            "-r", str(requirements)])  # fmt: skip
+    os.sync()  # the marker must not outlive what it stands for
     write_file(marker, wanted)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from . import environment, placing, prefix
 from .copying import Copy
 from .faults import InstallError, PartsMissing
 from .manifest import Manifest, read_manifest
-from .parts import Source, find_chunks
+from .parts import SIGNATURES, Source, find_chunks
 from .placing import Placement
 from .selftest import self_test
 from .wheels import check_wheels
@@ -36,6 +37,7 @@ Verify = Callable[["Path", "Path | None", "str | None"], "tuple[bytes, str]"]
 
 def main(here: Path, content: bytes, given: argparse.Namespace, verify: Verify) -> int:
     """Install the bundle; each fault is one line. Returns 3 while parts are missing."""
+    os.umask(os.umask(0o077) | 0o022)  # nobody else may write into what is installed
     try:
         _install(here, content, given, verify)
     except PartsMissing as error:
@@ -52,7 +54,11 @@ def _install(here: Path, content: bytes, given: argparse.Namespace, verify: Veri
     environment.check_platform(manifest)
     sources = [here, *(folder.absolute() for folder in given.part)]
     place = prefix.check_prefix(given.prefix, sources)
-    _, fingerprint = verify(here / "manifest", given.key, given.fingerprint)
+    again, fingerprint = verify(here / "manifest", given.key, given.fingerprint)
+    if again != content:
+        raise InstallError(f"{here} is another bundle than before; run this again with a medium that stays")
+    if given.key is None and given.fingerprint is None:
+        _check_signer(place, fingerprint)
 
     def trust(folder: Path) -> bytes:
         return verify(folder, given.key, given.fingerprint or fingerprint)[0]
@@ -76,7 +82,29 @@ def _install(here: Path, content: bytes, given: argparse.Namespace, verify: Veri
         copy.write({**_elsewhere(place, copy.missing - chunks.sources.keys()), **chunks.sources})
         _check_complete(manifest, copy)
         copy.check()
-        _finish(here, place, version, content, manifest, plan, given)
+        os.sync()
+        _finish(place, version, manifest, plan, given.python)
+        _record(here, version, content, fingerprint)
+        os.sync()
+        prefix.switch(place, version.name)
+    print(f"installed: {place / 'bin' / 'cra'} runs {manifest.name}, bundle {version.name}")
+
+
+def _check_signer(place: Path, fingerprint: str) -> None:
+    """Raise InstallError if the version in use came from a bundle of another key, and nobody said that this one is to
+    be trusted as well."""
+    record = place / "current" / INSTALLED
+    if not record.is_file():
+        return
+    try:
+        known = json.loads(record.read_text())["key"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InstallError(f"{record} names no key ({error!r}); give yours with --fingerprint") from error
+    if known != fingerprint:
+        raise InstallError(
+            f"{place} was installed from a bundle of the key {known}, and this one has another; if you were told so, "
+            f"give the fingerprint that you were told with --fingerprint"
+        )
 
 
 def _targets(manifest: Manifest, plan: Placement, version: Path) -> dict[str, Path]:
@@ -120,22 +148,15 @@ def _check_complete(manifest: Manifest, copy: Copy) -> None:
     )
 
 
-def _finish(
-    here: Path,
-    place: Path,
-    version: Path,
-    content: bytes,
-    manifest: Manifest,
-    plan: Placement,
-    given: argparse.Namespace,
-) -> None:
+def _finish(place: Path, version: Path, manifest: Manifest, plan: Placement, given: Path | None) -> None:
+    """All that follows when the files are there, but for putting the version into use. `given`: the Python."""
     for folder in manifest.folders:
         if not folder.startswith(f"{placing.DATA}/"):
             (version / folder).mkdir(parents=True, exist_ok=True)
     if not (version / INSTALLED).is_file():
         check_wheels(version / "wheels")
         packed = version / "interpreter"
-        python = environment.find_python(manifest, given.python, packed if packed.is_dir() else None)
+        python = environment.find_python(manifest, given, packed if packed.is_dir() else None)
         environment.build(version, python)
     placing.place(plan, manifest, version / "incoming", place / placing.DATA)
     for unit in plan.left:
@@ -143,16 +164,16 @@ def _finish(
     environment.write_command(place)
     for finding in self_test(place, version, manifest.extras):
         print(f"  not yet: {finding}")
-    _record(here, version, content)
-    prefix.switch(place, version.name)
-    print(f"installed: {place / 'bin' / 'cra'} runs {manifest.name}, bundle {version.name}")
 
 
-def _record(here: Path, version: Path, content: bytes) -> None:
+def _record(here: Path, version: Path, content: bytes, fingerprint: str) -> None:
     """Keep the signed manifest, say that the version is whole, and remove what only the installation needed."""
     kept = version / "manifest"
     kept.mkdir(exist_ok=True)
     for file in (here / "manifest").iterdir():
-        shutil.copyfile(file, kept / file.name)
-    prefix.write_file(version / INSTALLED, json.dumps({"bundle": hashlib.sha256(content).hexdigest()}) + "\n")
+        if file.name in SIGNATURES:
+            shutil.copyfile(file, kept / file.name)
+    prefix.write_file(kept / "bundle.json", content.decode("ascii"))  # the one that was checked: media change
+    installed = {"bundle": hashlib.sha256(content).hexdigest(), "key": fingerprint}
+    prefix.write_file(version / INSTALLED, json.dumps(installed) + "\n")
     shutil.rmtree(version / "incoming", ignore_errors=True)

@@ -143,15 +143,16 @@ def path_fault(path: str) -> str:
         return "has a character or a length that file systems differ on"
     if any(part.lower().partition(".")[0] in _RESERVED for part in parts):
         return "has a name that some file systems reserve"
-    return "is a name of the installer's own" if parts[0] in OWN else ""
+    return "is a name of the installer's own" if parts[0].lower() in OWN else ""
 
 
 def _check_paths(manifest: Manifest) -> None:
     """Raise InstallError for paths that leave the prefix, or that some file system takes for the same."""
     seen: dict[str, str] = {}
-    for path in [*manifest.files, *manifest.folders]:
+    for path in [*manifest.files, *manifest.folders, *manifest.plain]:
         if why := path_fault(path):
             raise InstallError(f"bundle.json: {path[:200]!a} {why}; do not install this bundle")
+    for path in [*manifest.files, *manifest.folders]:
         for above in [path, *(str(each) for each in PurePosixPath(path).parents if str(each) != ".")]:
             other = seen.setdefault(unicodedata.normalize("NFC", above).casefold(), above)
             if other != above:

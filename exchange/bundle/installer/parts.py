@@ -14,7 +14,8 @@ from .manifest import Manifest, read_manifest
 
 _PART = re.compile(r"part-([0-9]{4,})")
 _PAIR = re.compile(r"[0-9a-f]{2}")
-_SIGNED = frozenset({"bundle.json", "statement.sig", "signing-key.pub"})
+SIGNATURES = frozenset({"statement.sig", "signing-key.pub"})
+_SIGNED = SIGNATURES | {"bundle.json"}
 _ENTRIES = 1_000_000
 
 Trust = Callable[[Path], bytes]
