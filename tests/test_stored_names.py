@@ -421,6 +421,8 @@ curation.direct_weight curation.direct_share curation.generated_weight curation.
 curation.ngram curation.overlap curation.replay
 curation.uniform_share curation.seeking_share curation.stage_share curation.validation
 curation.preferences_per_prompt curation.both_orders curation.judging_weight
+intake.max_bytes intake.max_files intake.max_depth intake.max_path intake.max_object_bytes intake.max_objects
+intake.max_unpacked intake.max_tree_files intake.max_tree_bytes intake.package_hours
 distillation.task_analysis.least distillation.task_analysis.target
 distillation.scope.least distillation.scope.target
 distillation.precision.least distillation.precision.target
@@ -432,8 +434,6 @@ distillation.test_plan.least distillation.test_plan.target
 distillation.planning_preferences.least distillation.planning_preferences.target
 distillation.style.least distillation.style.target
 distillation.position.least distillation.position.target
-intake.max_bytes intake.max_files intake.max_depth intake.max_path intake.max_object_bytes intake.max_objects
-intake.max_unpacked intake.package_hours
 loop.max_parts loop.max_steps
 loop.max_revisions mining.max_files mining.max_lines mining.min_words operation.disk_budget_gib
 operation.least_free_gib operation.vacuum_share serving.python serving.package
