@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.attacks._package import honest_package
 from exchange.intake.batch import ingest, watch
+from exchange.intake.history import package_here
 from exchange.intake.quarantine import check_space, content_hash, copy_files, list_tree
 from harness.packages.checks.tree import TreeFile
 from models.errors import PackageRefused, UsageError
@@ -162,6 +163,14 @@ def test_a_damaged_medium_is_not_read_at_each_look(tmp_path: Path, runtime: Runt
         for events in watch(context, mount, nobody, pause):
             seen += [(looks, each.reason) for each in events]
     assert seen == [(1, RefusalReason.DISK_FULL), (121, RefusalReason.DISK_FULL)]
+
+
+def test_a_name_that_differs_in_case_from_one_in_the_corpus_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "Little").mkdir()
+    with pytest.raises(PackageRefused) as refused:
+        package_here(tmp_path, "little")
+    assert refused.value.reason is RefusalReason.NAME_TAKEN
+    assert package_here(tmp_path, "other") is None
 
 
 def test_entries_that_are_not_looked_at_are_told(tmp_path: Path, runtime: Runtime) -> None:
