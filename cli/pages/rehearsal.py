@@ -51,5 +51,5 @@ def _losses(report: RehearsalReport) -> list[Section]:
 def _figures(evidence: StepEvidence) -> Section:
     rows = [(name, json.dumps(value, ensure_ascii=False)) for name, value in evidence.figures.items()]
     key = f"figures-{evidence.step.replace(' ', '-')}"
-    title = f"Figures of {evidence.step}"
+    title = evidence.step.capitalize()
     return Section(key, title, (), ("figure", "value"), make_rows(rows), folded=True)
