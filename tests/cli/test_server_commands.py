@@ -69,7 +69,7 @@ def test_two_at_once_and_once_more_make_everything_once(
     assert all("made" not in line and "changed" not in line for line in again.stdout.splitlines())
     assert programs(server) == before
     assert set(before) == {"server", "worker", "sweeper"}
-    assert len(server.ask("/deployments/filter", limit=50)) == 11
+    assert len(server.ask("/deployments/filter", limit=50)) == 13
     assert len(server.ask("/automations/filter", limit=50)) == 1
 
 
