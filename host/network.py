@@ -1,5 +1,6 @@
 """What the kernel says of this machine's network: interfaces that are up, and default routes."""
 
+import socket
 from pathlib import Path
 
 _UP = 0x1
@@ -9,9 +10,10 @@ _LOOPBACK = "lo"
 
 
 def interfaces_up() -> list[str]:
-    """Names of the network interfaces that are switched on, loopback left out; empty where the kernel has no list."""
-    found = []
-    for interface in sorted(_INTERFACES.glob("*")):
+    """Names of this process's network interfaces that are switched on, loopback left out; empty where the kernel has no
+    list. Of another network namespace, whose /sys may be what is mounted, none counts."""
+    found, ours = [], {name for _, name in socket.if_nameindex()}
+    for interface in sorted(each for each in _INTERFACES.glob("*") if each.name in ours):
         try:
             flags = int((interface / "flags").read_text(), 16)
         except (OSError, ValueError):  # gone meanwhile, or a file that is no interface
