@@ -96,7 +96,7 @@ def test_a_second_run_changes_nothing(bundle: SmallBundle, installed: Path) -> N
 def test_it_goes_on_after_kills_at_any_moment(bundle: SmallBundle, installed: Path, tmp_path: Path) -> None:
     draw, kills = random.Random(11), 0
     prefix = tmp_path / "killed"
-    while kills < 8:
+    while kills < 20:
         process = subprocess.Popen(
             bundle.command(prefix), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )

@@ -31,13 +31,13 @@ def killed_after(argv: list[str], lines: int) -> int:
     return printed
 
 
-def test_a_make_that_was_killed_ten_times_ends_as_one_that_was_not(tmp_path: Path) -> None:
+def test_a_make_that_was_killed_twenty_times_ends_as_one_that_was_not(tmp_path: Path) -> None:
     machine = make_machine(tmp_path / "home")
     wanted = machine.make(tmp_path / "wanted", part_bytes=PART).manifest
     argv = [sys.executable, "-m", "tests.support.bundle_home", *map(str, (tmp_path / "home", tmp_path / "out", PART))]
     steps = len(wanted.files) + len(wanted.parts) + 4
     draw = random.Random(19)
-    for _ in range(10):
+    for _ in range(20):
         killed_after(argv, draw.randint(1, steps))
         assert not (tmp_path / "out").exists() or verify_bundle(tmp_path / "out", silent).manifest == wanted
     if not (tmp_path / "out").exists():

@@ -19,7 +19,7 @@ from runtime.trees import Runtime
 from tests.support.intake_material import files_in, intake_in, nobody
 
 pytestmark = pytest.mark.slow
-KILLS = 10
+KILLS = 20
 STEPS = ("write_atomically", "sync_tree", "rename_new", "exchange_names", "record")
 
 

@@ -263,12 +263,12 @@ def test_without_room_it_stops_and_deletes_nothing_that_is_needed(base: Path, tm
 
 def test_killed_at_any_moment_it_comes_to_the_same_end(base: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.operation_kills", str(tmp_path), str(base), "3", "10", "1"],
+        [sys.executable, "-m", "tests.support.operation_kills", str(tmp_path), str(base), "3", "20", "1"],
         env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["kills"] == 10 and found["calm"]["lineage"] == []
+    assert found["kills"] == 20 and found["calm"]["lineage"] == []
     assert len(found["calm"]["rounds"]) == 3
     for each in found["disturbed"]:
         assert each == found["calm"]
