@@ -1,5 +1,6 @@
 """The loop in air-gapped mode, in a network namespace with nothing but loopback: it ends well and tries nothing."""
 
+import json
 import os
 import subprocess
 import sys
@@ -38,6 +39,10 @@ step cra curate-data --stage scope --base tiny --min-organisations 1
 step cra train scope --base tiny
 step cra evaluate scope --adapter scope-v1 --against base
 step "$PYTHON" -P "$SERVE" --backend llama --port "$PORT"
+"""
+REHEARSAL = """
+step cra bases add embedded --name embedded --gguf
+step cra rehearse --packages "$PACKAGE" --base embedded --limit 1 --items 1 --steps 1 --out "$OUT"
 """
 SERVE = """
 import json, signal, subprocess, sys, urllib.request
@@ -100,6 +105,18 @@ def test_curation_training_evaluation_and_a_model_server(tmp_path: Path) -> None
     assert done.attempts == ()
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "scope-v1" in done.stdout
+
+
+@pytest.mark.index
+def test_a_rehearsal_of_all_of_it(sample: RepoPackage, tmp_path: Path) -> None:
+    world = World(tmp_path / "data")
+    varied_gold_runs(world, Repository("hidden"))
+    freeze(world.curated, world.raw.engine, build_set(world.raw.engine, TrainingTarget.SCOPE, ["hidden"], limit=1))
+    few = {f"CRA_TRAINING__{name}": value for name, value in FEW.items()}
+    done = run(REHEARSAL, tmp_path, PACKAGE=str(sample.directory), OUT=str(tmp_path / "out"), **few)
+    assert done.attempts == ()
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert json.loads((tmp_path / "out" / "rehearsal.json").read_text())["operational"]
 
 
 def test_the_watch_sees_attempts_when_there_are_some(tmp_path: Path) -> None:
