@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from evals.gates import EvaluationPair, decide_together, shown_no_worse, shown_p
-from evals.paired import holm, interval, no_worse, sign_flip_over_repositories
+from evals.paired import family_over_repositories, interval, no_worse
 from evals.planning_gate import fallen
 from evals.sets.campaigns import in_common
 from evals.thresholds import Rules
@@ -120,12 +120,7 @@ def _by_repository(champion: Sequence[RowLoss], challenger: Sequence[RowLoss]) -
 def _objective_tests(
     losses: Mapping[Objective, LossPair], paired: Mapping[Objective, dict[str, list[float]]], rules: Rules
 ) -> list[ObjectiveTest]:
-    chances = {
-        objective: sign_flip_over_repositories(groups, rules.seed) if len(groups) >= rules.repositories else None
-        for objective, groups in paired.items()
-    }
-    known = [objective for objective, p in chances.items() if p is not None]
-    adjusted = dict(zip(known, holm([p for p in chances.values() if p is not None]), strict=True))
+    family = family_over_repositories(paired, rules.repositories, rules.seed)
     tests = []
     for objective, groups in paired.items():
         before, after = (fmean(row.loss for row in side) for side in losses[objective])
@@ -138,8 +133,8 @@ def _objective_tests(
                 difference=after - before,
                 low=low,
                 high=high,
-                p_repository=chances[objective],
-                p_adjusted=adjusted.get(objective, 1.0),
+                p_repository=family[objective][0],
+                p_adjusted=family[objective][1],
                 rows=sum(map(len, groups.values())),
                 repositories=len(groups),
             )

@@ -7,7 +7,7 @@ on use.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from evals.power import POWER, deviation, least_effect
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
+Key = TypeVar("Key")
 EXACT_FLIPS = 20
 DRAWS = 20_000
 RESAMPLES = 4_000
@@ -47,6 +48,21 @@ def sign_flip_over_repositories(by_repository: Mapping[str, Sequence[float]], se
     Canay, Romano and Shaikh 2017, "Randomization tests under an approximate symmetry assumption", on clusters.
     """
     return sign_flip([math.fsum(values) for _, values in sorted(by_repository.items())], seed)
+
+
+def family_over_repositories(
+    groups: Mapping[Key, Mapping[str, Sequence[float]]], least: int, seed: int = 0
+) -> dict[Key, tuple[float | None, float]]:
+    """p of `sign_flip_over_repositories` for each of a family of tests, and the same corrected by Holm's method.
+
+    A test over fewer than `least` repositories is not made: its p is None, the corrected one 1.0.
+    """
+    chances = {
+        key: sign_flip_over_repositories(each, seed) if len(each) >= least else None for key, each in groups.items()
+    }
+    known = {key: p for key, p in chances.items() if p is not None}
+    adjusted = dict(zip(known, holm(list(known.values())), strict=True))
+    return {key: (p, adjusted.get(key, 1.0)) for key, p in chances.items()}
 
 
 def mcnemar(differences: Sequence[float]) -> float:

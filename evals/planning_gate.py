@@ -8,7 +8,7 @@ rates of whole runs are what planning adapters are promoted by.
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from evals.paired import holm, interval, sign_flip_over_repositories
+from evals.paired import family_over_repositories, interval
 from evals.planning import FIGURES, by_repository, figure_values
 from evals.thresholds import Rules
 from models.base_evaluation import PlanningTest
@@ -43,12 +43,9 @@ def compare_planning(before: Iterable[PlanRun], after: Iterable[PlanRun], rules:
         raise EvaluationError(
             "the two campaigns have no instance in common on which both planned; run both on the same"
         )
-    chances = {
-        key: sign_flip_over_repositories(each, rules.seed) if len(each) >= rules.repositories else None
-        for key, (_, _, each) in groups.items()
-    }
-    known = [key for key, p in chances.items() if p is not None]
-    adjusted = dict(zip(known, holm([p for p in chances.values() if p is not None]), strict=True))
+    family = family_over_repositories(
+        {key: each for key, (_, _, each) in groups.items()}, rules.repositories, rules.seed
+    )
     tests = []
     for key, (champion, challenger, differences) in groups.items():
         low, high = interval(differences, rules.seed)
@@ -61,8 +58,8 @@ def compare_planning(before: Iterable[PlanRun], after: Iterable[PlanRun], rules:
                 difference=challenger - champion,
                 low=low,
                 high=high,
-                p_repository=chances[key],
-                p_adjusted=adjusted.get(key, 1.0),
+                p_repository=family[key][0],
+                p_adjusted=family[key][1],
                 instances=sum(map(len, differences.values())),
                 repositories=len(differences),
             )

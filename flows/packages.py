@@ -16,7 +16,10 @@ def corpus_packages(names: Sequence[str], settings: Settings) -> list[Path]:
     corpus = settings.corpus.absolute()
     there = sorted(path.parent for path in corpus.glob(f"*/{MANIFEST}"))
     if not there:
-        raise UsageError(f"no repo package in {corpus}; make one with the deployment prepare, or set CRA_CORPUS_DIR")
+        raise UsageError(
+            f"no repo package in {corpus}; make some with `cra prepare PATH_OR_URL --out {corpus}`, take some in with "
+            "`cra ingest`, or set CRA_CORPUS_DIR"
+        )
     if not names:
         return there
     known = {path.name: path for path in there}

@@ -74,22 +74,12 @@ def audit_trajectory(
     checked["prompts"] = compared
     if other:
         not_checked["prompts"] = OTHER_TEMPLATES
-    why_not = _not_replayable(log)
-    if not why_not:
-        found = place(log)
-        if found.git is None:
-            why_not = (
-                f"package {log.trace.package[:12]} of {log.trace.repository} is not at hand; name it with --package"
-            )
-        else:
-            try:
-                differences, events = replay(log, found.git, found.limits, found.scratch)
-                findings += differences
-                checked["replay"] = events
-            except (Unrestorable, DatabaseError, RepositoryError) as error:
-                why_not = damaged(error)
+    differences, events, why_not = _replayed(log, place)
+    findings += differences
     if why_not:
         not_checked["replay"] = why_not
+    else:
+        checked["replay"] = events
     asked = Doubts((), 0, "")
     if doubts is not None and log.calls:
         try:
@@ -113,6 +103,21 @@ def audit_trajectory(
         answers=asked.answers,
         asked=asked.asked,
     )
+
+
+def _replayed(log: AttemptLog, place: Callable[[AttemptLog], ReplayPlace]) -> tuple[list[Finding], int, str]:
+    """In what a replay differs, how many events were compared, and why there was none (empty if there was)."""
+    if why_not := _not_replayable(log):
+        return [], 0, why_not
+    found = place(log)
+    if found.git is None:
+        package, repository = log.trace.package[:12], log.trace.repository
+        return [], 0, f"package {package} of {repository} is not at hand; name it with --package"
+    try:
+        differences, events = replay(log, found.git, found.limits, found.scratch)
+    except (Unrestorable, DatabaseError, RepositoryError) as error:
+        return [], 0, damaged(error)
+    return list(differences), events, ""
 
 
 def _counted(log: AttemptLog) -> Iterator[tuple[str, int]]:
