@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from host.postgres import run_program
 from host.private import private_file
 from models.errors import DatabaseError
+from store.database import HEADS, DatabaseKind
 from store.places import IN_DATA_DIR
-from store.upkeep import copy_sqlite, password_apart
+from store.upkeep import copy_sqlite, database_facts, is_postgresql, password_apart, sqlite_file
 
 if TYPE_CHECKING:
     import sqlite3
@@ -73,6 +74,23 @@ def _prepare(opened: "sqlite3.Connection", places: _Places) -> None:
             opened.execute(sql)
     if "leases" in tables:
         opened.execute("DELETE FROM leases")
+
+
+def readable_copy(target: str, kind: DatabaseKind, folder: Path) -> str:
+    """A target at which a database can be opened without being changed: opening one of an older schema would migrate
+    it, so this is then that of a copy in `folder`. Raises DatabaseError, also for a PostgreSQL database of an older
+    schema."""
+    facts = database_facts(target, kind)
+    if facts.schema == HEADS[kind]:
+        return target
+    if is_postgresql(target):
+        raise DatabaseError(
+            f"{facts.where} has schema {facts.schema}, and {HEADS[kind]} is needed to read it; run `cra status`, which "
+            "brings it up to date"
+        )
+    copy = folder / f"{kind}.sqlite"
+    copy_sqlite(sqlite_file(target), copy)
+    return f"sqlite:///{copy}"
 
 
 def dump_postgresql(url: str, copy: Path) -> None:

@@ -8,6 +8,7 @@ from exchange.bundle.sources import Contents, LeftOut, Source, folder_contents
 from harness.packages.package import MANIFEST, package_findings
 from models.errors import UsageError
 from models.settings import Settings
+from store.database import DatabaseKind
 from store.snapshots import dump_postgresql, snapshot_sqlite
 from store.upkeep import is_postgresql, sqlite_file
 from training.adapters.registry.signing import TRUSTED, fingerprint, known_keys
@@ -46,7 +47,7 @@ NOT_IN_DATA = (
     ),
     LeftOut("cra.toml, CRA_* variables", "addresses and tokens; teachers are not asked after the migration"),
 )
-DATABASES = ("raw", "curated")
+DATABASES: tuple[DatabaseKind, ...] = ("raw", "curated")
 
 
 def data_contents(settings: Settings) -> Contents:
@@ -86,7 +87,7 @@ def check_package(package: Path) -> None:
         raise UsageError(f"package {package.name} cannot travel: {findings[0]}; or move it out of the corpus")
 
 
-def database_urls(settings: Settings) -> dict[str, str]:
+def database_urls(settings: Settings) -> dict[DatabaseKind, str]:
     """The databases that are there, by their kind."""
     urls = dict(zip(DATABASES, (settings.raw_url, settings.curated_url), strict=True))
     return {kind: url for kind, url in urls.items() if is_postgresql(url) or sqlite_file(url).is_file()}

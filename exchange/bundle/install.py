@@ -261,7 +261,7 @@ def multiply(times: int, point: "tuple[int, int] | None") -> "tuple[int, int] | 
     return total
 
 
-def add(one: tuple[int, int] | None, other: tuple[int, int] | None) -> "tuple[int, int] | None":
+def add(one: "tuple[int, int] | None", other: "tuple[int, int] | None") -> "tuple[int, int] | None":
     """The sum of two points of the curve."""
     if one is None or other is None:
         return other if one is None else one

@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from exchange.bundle.layout import BundledFile
 from exchange.bundle.make import BundleOrder, gather
 from exchange.bundle.sources import Contents, LeftOut
 from exchange.bundle.wheels import WHEELS, LockedWheels, check_extras, locked_wheels
+from host.throwaway import throwaway
 from models.errors import UsageError
 from models.settings import Settings
 from store.database import open_database
@@ -22,6 +24,7 @@ from store.learning.adapters import list_adapters
 from store.learning.bases import list_bases
 from store.learning.evaluation_sets import all_sets
 from store.learning.reservations import reserved
+from store.snapshots import readable_copy
 from store.upkeep import is_postgresql, sqlite_file
 from training.cycle.context import open_context
 from training.cycle.distillation import Lack, lacking
@@ -78,7 +81,9 @@ def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
         missing.append(f"Python {', '.join(others)} for the corpus's environments; --with-python packs them")
     wheels = locked_wheels(order.root, extras)
     missing += [f"a wheel of {name} for this platform" for name in wheels.without]
-    missing += _faults(packages) + _lacking(settings, packages)
+    with _unchanged(settings) as read:
+        missing += _faults(packages) + _lacking(read, packages)
+        examples = _examples(read)
     urls = database_urls(settings)
     lines = [
         *_lines(found),
@@ -89,14 +94,25 @@ def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
     held = _held(found, wheels, earlier.manifest.files) if earlier else 0
     limit = order.part_bytes
     parts = 1 if limit is None else max(1, math.ceil((size - held) / (limit * _PARTS_FILL)))
-    return BundlePlan(
-        tuple(lines), tuple(found.left_out), tuple(missing), size, held, parts, lacking_examples(settings)
-    )
+    return BundlePlan(tuple(lines), tuple(found.left_out), tuple(missing), size, held, parts, examples)
 
 
 def lacking_examples(settings: Settings) -> tuple[Lack, ...]:
     """The kinds of examples of which the corpus has too few for a training; none is looked for where a database is not
     there. No teacher is asked after the migration. Raises DatabaseError, TrainingError."""
+    with _unchanged(settings) as read:
+        return _examples(read)
+
+
+@contextmanager
+def _unchanged(settings: Settings) -> Iterator[Settings]:
+    """The settings, with copies for databases that opening would migrate."""
+    with throwaway("cra-plan-") as folder:
+        urls = {kind: readable_copy(url, kind, folder) for kind, url in database_urls(settings).items()}
+        yield settings.model_copy(update={f"{kind}_database": url for kind, url in urls.items()})
+
+
+def _examples(settings: Settings) -> tuple[Lack, ...]:
     if len(database_urls(settings)) < len(DATABASES):
         return ()
     context = open_context(settings)

@@ -67,7 +67,7 @@ def test_a_packed_interpreter_runs_where_its_own_folder_and_the_libraries_that_i
 def test_one_that_does_not_run_in_another_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interpreter = _interpreter(tmp_path / "python", "exit 127")
     monkeypatch.setattr("exchange.bundle.interpreters.installed_interpreters", lambda: (interpreter,))
-    with pytest.raises(UsageError, match="does not run.*uv python install 3.12"):
+    with pytest.raises(UsageError, match=r"does not run.*uv python install 3\.12"):
         moved_interpreters(["3.12"], tmp_path / "work")
 
 
