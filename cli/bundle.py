@@ -10,14 +10,17 @@ import typer
 from cli.options import JsonOption
 from cli.output import console, counted, print_json, table, waiting
 from cli.progress import byte_bars
+from cli.server.connection import database_variables, read_connection
 from host.settings import load_settings
 from models.errors import UsageError
+from models.settings import Settings
 
 if TYPE_CHECKING:
     from training.cycle.distillation import Lack
 
 app = typer.Typer(
-    help="Everything for a machine without a network: plan a bundle, make it, verify it.", no_args_is_help=True
+    help="Everything for a machine without a network: plan a bundle, make it, verify it, restore its databases.",
+    no_args_is_help=True,
 )
 PartsOption = Annotated[
     str | None, typer.Option("--parts", metavar="SIZE", help="The most bytes of a part, as 4GiB or 700MB.")
@@ -57,7 +60,7 @@ def plan(
 
     order = BundleOrder(Path(), parse_size(parts), since, _extras(extra, EXTRAS), with_python)
     with waiting("reading what would travel"):
-        planned = plan_bundle(load_settings(), order)
+        planned = plan_bundle(_settings(), order)
     if as_json:
         print_json({
             "lines": [line._asdict() for line in planned.lines],
@@ -98,7 +101,7 @@ def make(
 
     chosen = _extras(extra, EXTRAS)
     order = BundleOrder(out.absolute(), parse_size(parts), since, chosen, with_python, allow_dirty)
-    settings = load_settings()
+    settings = _settings()
     with waiting("counting the corpus's examples"):
         lacks = lacking_examples(settings)
     with byte_bars() as show:
@@ -156,6 +159,36 @@ def verify(
     if manifest.base and base is None:
         lines.append(f"bundle {manifest.base} must hold {counted(found.from_base, 'chunk')} of it; --base checks both")
     console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="PREFIX/current/databases of an installation.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Restore a bundle's dumps into the empty PostgreSQL databases of the settings; killed, the same command goes on.
+
+    CRA_RAW_DATABASE and CRA_CURATED_DATABASE name the databases, which are made if they are not there. One that is not
+    empty is refused before anything is changed. A bundle of SQLite databases needs no restoring.
+    """
+    from exchange.bundle.restore import restore_dumps
+
+    with waiting("restoring the dumps"):
+        restored = restore_dumps(load_settings(), folder)
+    if as_json:
+        print_json([each._asdict() for each in restored])
+        return
+    for each in restored:
+        done = "was restored before into" if each.before else "restored into"
+        console.print(f"{each.dump.name}: {done} {each.database}", markup=False, soft_wrap=True)
+
+
+def _settings() -> Settings:
+    """The settings, with the databases of the server that `cra up` made where they name none."""
+    settings = load_settings()
+    connection = read_connection(settings)
+    named = {} if connection is None else database_variables(settings, connection)
+    return settings.model_copy(update={name.removeprefix("CRA_").lower(): url for name, url in named.items()})
 
 
 def parse_size(text: str | None) -> int | None:

@@ -33,7 +33,7 @@ def snapshot_sqlite(source: Path, copy: Path, data_dir: Path, corpus: Path | Non
     try:
         with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as opened:
             opened.execute("BEGIN")
-            _prepare(opened, _Places(data_dir, corpus or data_dir / "corpus"))
+            _prepare(opened, Places(data_dir, corpus or data_dir / "corpus"))
             opened.execute("COMMIT")
             private_file(copy)
             opened.execute("VACUUM INTO ?", (str(copy),))
@@ -43,7 +43,7 @@ def snapshot_sqlite(source: Path, copy: Path, data_dir: Path, corpus: Path | Non
         draft.unlink(missing_ok=True)
 
 
-class _Places:
+class Places:
     """The folders of this machine, by how their paths are written in a copy."""
 
     def __init__(self, data_dir: Path, corpus: Path) -> None:
@@ -59,7 +59,7 @@ class _Places:
         return json.dumps([self.path(path) for path in json.loads(listed)])
 
 
-def _prepare(opened: "sqlite3.Connection", places: _Places) -> None:
+def _prepare(opened: "sqlite3.Connection", places: Places) -> None:
     opened.create_function("moved_path", 1, places.path, deterministic=True)
     opened.create_function("moved_packages", 1, places.paths, deterministic=True)
     tables = {name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

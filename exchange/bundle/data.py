@@ -1,5 +1,6 @@
 """What of a data directory a bundle holds: models, adapters, data sets, corpus, databases, public keys."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,7 @@ NOT_IN_DATA = (
     ),
     LeftOut("cra.toml, CRA_* variables", "addresses and tokens; teachers are not asked after the migration"),
 )
+DUMP, ORIGIN = ".dump", "origin.json"
 DATABASES: tuple[DatabaseKind, ...] = ("raw", "curated")
 
 
@@ -95,18 +97,27 @@ def database_urls(settings: Settings) -> dict[DatabaseKind, str]:
 
 def copy_databases(settings: Settings, work: Path) -> Contents:
     """Copies of the databases, one state each. Of SQLite the same rows give the same bytes; a dump of PostgreSQL holds
-    the time at which it was made. They are readable by their owner only, and their chunks by whoever installs: chunks
-    are no links to them."""
+    the time at which it was made, and lies beside a note of this machine's folders. A database that holds both is
+    dumped once. They are readable by their owner only, and their chunks by whoever installs: chunks are no links."""
     folder, found = work / "databases", Contents()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    kinds: dict[str, list[str]] = {}
     for kind, url in database_urls(settings).items():
+        kinds.setdefault(url, []).append(kind)
+    for url, names in kinds.items():
         if is_postgresql(url):
-            dump_postgresql(url, folder / f"{kind}.dump")
-            found.files.append(Source(f"databases/{kind}.dump", folder / f"{kind}.dump", "database"))
+            name = "-".join(names) + DUMP
+            dump_postgresql(url, folder / name)
+            found.files.append(Source(f"databases/{name}", folder / name, "database"))
         else:
-            snapshot_sqlite(sqlite_file(url), folder / f"{kind}.sqlite", settings.data_dir, settings.corpus)
-            found.files.append(Source(f"{DATA}/{kind}.sqlite", folder / f"{kind}.sqlite", "database"))
+            [name] = names
+            snapshot_sqlite(sqlite_file(url), folder / f"{name}.sqlite", settings.data_dir, settings.corpus)
+            found.files.append(Source(f"{DATA}/{name}.sqlite", folder / f"{name}.sqlite", "database"))
+    if any(source.path.endswith(DUMP) for source in found.files):
+        origin = {"data_dir": str(settings.data_dir.absolute()), "corpus": str(settings.corpus.absolute())}
+        (folder / ORIGIN).write_text(json.dumps(origin) + "\n")
+        found.files.append(Source(f"databases/{ORIGIN}", folder / ORIGIN, "database"))
     return found
 
 

@@ -78,7 +78,7 @@ def _install(here: Path, content: bytes, given: argparse.Namespace, verify: Veri
         print(f"parts here: {sorted(chunks.parts)} of {manifest.parts}; {len(targets)} files to install")
         return
     with prefix.opened(place):
-        version.mkdir(parents=True, exist_ok=True)
+        (version / "incoming").mkdir(mode=0o700, parents=True, exist_ok=True)  # as data/ is
         copy.write({**_elsewhere(place, copy.missing - chunks.sources.keys()), **chunks.sources})
         _check_complete(manifest, copy)
         copy.check()
