@@ -183,6 +183,28 @@ def restore(
         console.print(f"{each.dump.name}: {done} {each.database}", markup=False, soft_wrap=True)
 
 
+@app.command()
+def register(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="PREFIX/current/registry of an installation.")],
+    check: Annotated[bool, typer.Option("--check", help="Only compare names; change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a later bundle's new bases and adapters known to the databases here; the installer does so by itself.
+
+    What is there stays as it is, and none of them serves before it is promoted. A name that is taken by other weights
+    is refused before anything is changed.
+    """
+    from exchange.bundle.registry import register as register_bundle
+
+    found = register_bundle(_settings(), folder, check_only=check)
+    if as_json:
+        print_json(found._asdict())
+        return
+    console.print("no curated database is here; restore or install one first" if found.absent else
+                  f"{'new' if check else 'registered'}: {', '.join([*found.bases, *found.adapters]) or 'nothing'}",
+                  markup=False, soft_wrap=True)  # fmt: skip
+
+
 def _settings() -> Settings:
     """The settings, with the databases of the server that `cra up` made where they name none."""
     settings = load_settings()

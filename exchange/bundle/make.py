@@ -28,6 +28,7 @@ from exchange.bundle.earlier import Earlier, read_earlier
 from exchange.bundle.guide import guide
 from exchange.bundle.interpreters import further_pythons, moved_interpreters, needed_pythons
 from exchange.bundle.layout import BundleManifest
+from exchange.bundle.registry import registry_contents
 from exchange.bundle.sbom import write_sbom
 from exchange.bundle.sources import Contents, LeftOut
 from exchange.bundle.wheels import EXTRAS, PLATFORM, PYTHON, check_extras, locked_wheels, wheel_contents
@@ -232,6 +233,7 @@ class _Making:
         made = wheel_contents(order.root, self.extras, code, work)
         self.listen("copying databases", 0, 0)
         made.add(copy_databases(settings, work))
+        made.add(registry_contents(settings, work))
         made.add(pythons)
         made.add(gather(settings, order))
         return made
