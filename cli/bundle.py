@@ -36,6 +36,9 @@ WithPythonOption = Annotated[
     bool, typer.Option("--with-python", help="Pack the Pythons of this project and of the corpus's environments.")
 ]
 AllowDirtyOption = Annotated[bool, typer.Option("--allow-dirty", help="Pack the code with changes not committed.")]
+WithoutTasksOption = Annotated[
+    bool, typer.Option("--without-tasks", help="Leave the tasks of `cra solve` out of the raw database.")
+]
 _UNITS = {"": 1, "B": 1, **{f"{u}{s}": b**n for n, u in enumerate("KMGT", 1) for s, b in (("B", 1000), ("iB", 1024))}}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?i?B|)")
 
@@ -66,7 +69,7 @@ def plan(
             "lines": [line._asdict() for line in planned.lines],
             "left_out": [each._asdict() for each in planned.left_out],
             "missing": planned.missing, "bytes": planned.bytes, "held": planned.held, "parts": planned.parts,
-            "examples": _examples(planned.examples),
+            "examples": _examples(planned.examples), "tasks": planned.tasks,
         })  # fmt: skip
         return
     rows = [(line.category, line.files, shown_size(line.bytes), line.why) for line in planned.lines]
@@ -76,6 +79,12 @@ def plan(
         short = [(each.kind.value, each.least - each.missing, each.least, each.missing) for each in planned.examples]
         columns = ["examples of", "there are", "at least", "missing"]
         table("The corpus lacks; no teacher is asked after the migration", columns, short, right=columns[1:])
+    if planned.tasks:
+        tasks = counted(planned.tasks, "task")
+        line = (
+            f"{tasks} of `cra solve` would travel, with people's own texts and files; `make --without-tasks`: without"
+        )
+        console.print(line, markup=False, soft_wrap=True, style="yellow")
     for each in planned.missing:
         console.print(f"missing: {each}", markup=False, soft_wrap=True, style="yellow")
     held = f", of which the earlier bundle holds {shown_size(planned.held)}" if since else ""
@@ -91,6 +100,7 @@ def make(
     extra: ExtraOption = None,
     with_python: WithPythonOption = False,
     allow_dirty: AllowDirtyOption = False,
+    without_tasks: WithoutTasksOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a bundle, whole or not at all; stopped or killed, the same command goes on."""
@@ -100,7 +110,7 @@ def make(
     from exchange.bundle.wheels import EXTRAS
 
     chosen = _extras(extra, EXTRAS)
-    order = BundleOrder(out.absolute(), parse_size(parts), since, chosen, with_python, allow_dirty)
+    order = BundleOrder(out.absolute(), parse_size(parts), since, chosen, with_python, allow_dirty, without_tasks)
     settings = _settings()
     with waiting("counting the corpus's examples"):
         lacks = lacking_examples(settings)

@@ -95,10 +95,11 @@ def database_urls(settings: Settings) -> dict[DatabaseKind, str]:
     return {kind: url for kind, url in urls.items() if is_postgresql(url) or sqlite_file(url).is_file()}
 
 
-def copy_databases(settings: Settings, work: Path) -> Contents:
+def copy_databases(settings: Settings, work: Path, *, without_tasks: bool = False) -> Contents:
     """Copies of the databases, one state each. Of SQLite the same rows give the same bytes; a dump of PostgreSQL holds
     the time at which it was made, and lies beside a note of this machine's folders. A database that holds both is
-    dumped once. They are readable by their owner only, and their chunks by whoever installs: chunks are no links."""
+    dumped once. They are readable by their owner only, and their chunks by whoever installs: chunks are no links.
+    `without_tasks`: without the tasks of `cra solve`; raises UsageError where they are on a server."""
     folder, found = work / "databases", Contents()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -107,12 +108,16 @@ def copy_databases(settings: Settings, work: Path) -> Contents:
         kinds.setdefault(url, []).append(kind)
     for url, names in kinds.items():
         if is_postgresql(url):
+            if without_tasks and "raw" in names:
+                raise UsageError("--without-tasks: a dump of a PostgreSQL database is whole; leave the option out")
             name = "-".join(names) + DUMP
             dump_postgresql(url, folder / name)
             found.files.append(Source(f"databases/{name}", folder / name, "database"))
         else:
             [name] = names
-            snapshot_sqlite(sqlite_file(url), folder / f"{name}.sqlite", settings.data_dir, settings.corpus)
+            tasks_stay = without_tasks and name == "raw"
+            copy = folder / f"{name}.sqlite"
+            snapshot_sqlite(sqlite_file(url), copy, settings.data_dir, settings.corpus, without_tasks=tasks_stay)
             found.files.append(Source(f"{DATA}/{name}.sqlite", folder / f"{name}.sqlite", "database"))
     if any(source.path.endswith(DUMP) for source in found.files):
         origin = {"data_dir": str(settings.data_dir.absolute()), "corpus": str(settings.corpus.absolute())}

@@ -53,7 +53,8 @@ _LEAST_CHUNK = 4 << 10
 @dataclass(frozen=True)
 class BundleOrder:
     """What to make. `part_bytes`: the most bytes of a part; `since`: an earlier bundle, whose chunks are left out;
-    `root`: the checkout."""
+    `without_tasks`: those of `cra solve`, which people gave about repositories of their own, stay; `root`: the
+    checkout."""
 
     out: Path
     part_bytes: int | None = None
@@ -61,6 +62,7 @@ class BundleOrder:
     extras: tuple[str, ...] = EXTRAS
     with_python: bool = False
     allow_dirty: bool = False
+    without_tasks: bool = False
     root: Path = ROOT
 
 
@@ -232,7 +234,7 @@ class _Making:
         code = Contents([source for source in found.files if source.path.startswith("code/")])
         made = wheel_contents(order.root, self.extras, code, work)
         self.listen("copying databases", 0, 0)
-        made.add(copy_databases(settings, work))
+        made.add(copy_databases(settings, work, without_tasks=order.without_tasks))
         made.add(registry_contents(settings, work))
         made.add(pythons)
         made.add(gather(settings, order))

@@ -25,6 +25,7 @@ from store.learning.bases import list_bases
 from store.learning.evaluation_sets import all_sets
 from store.learning.reservations import reserved
 from store.snapshots import readable_copy
+from store.solved_tasks import count_tasks
 from store.upkeep import is_postgresql, sqlite_file
 from training.cycle.context import open_context
 from training.cycle.distillation import Lack, lacking
@@ -56,7 +57,8 @@ class PlanLine(NamedTuple):
 
 class BundlePlan(NamedTuple):
     """What a bundle would hold. `parts` is a rough number, 1 without a limit; `held`: bytes of files that the earlier
-    bundle has under the same path and size; `examples`: kinds of examples of which the corpus has too few."""
+    bundle has under the same path and size; `examples`: kinds of examples of which the corpus has too few; `tasks`: how
+    many of `cra solve` are in the raw database, with people's own texts."""
 
     lines: tuple[PlanLine, ...]
     left_out: tuple[LeftOut, ...]
@@ -65,6 +67,7 @@ class BundlePlan(NamedTuple):
     held: int
     parts: int
     examples: tuple[Lack, ...]
+    tasks: int
 
 
 def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
@@ -83,7 +86,7 @@ def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
     missing += [f"a wheel of {name} for this platform" for name in wheels.without]
     with _unchanged(settings) as read:
         missing += _faults(packages) + _lacking(read, packages)
-        examples = _examples(read)
+        examples, tasks = _examples(read), _tasks(read)
     urls = database_urls(settings)
     lines = [
         *_lines(found),
@@ -94,7 +97,7 @@ def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
     held = _held(found, wheels, earlier.manifest.files) if earlier else 0
     limit = order.part_bytes
     parts = 1 if limit is None else max(1, math.ceil((size - held) / (limit * _PARTS_FILL)))
-    return BundlePlan(tuple(lines), tuple(found.left_out), tuple(missing), size, held, parts, examples)
+    return BundlePlan(tuple(lines), tuple(found.left_out), tuple(missing), size, held, parts, examples, tasks)
 
 
 def lacking_examples(settings: Settings) -> tuple[Lack, ...]:
@@ -102,6 +105,16 @@ def lacking_examples(settings: Settings) -> tuple[Lack, ...]:
     there. No teacher is asked after the migration. Raises DatabaseError, TrainingError."""
     with _unchanged(settings) as read:
         return _examples(read)
+
+
+def _tasks(settings: Settings) -> int:
+    if "raw" not in database_urls(settings):
+        return 0
+    raw = open_database(settings.raw_url, "raw")
+    try:
+        return count_tasks(raw)
+    finally:
+        raw.dispose()
 
 
 @contextmanager

@@ -40,6 +40,7 @@ def test_databases_of_an_older_schema_are_read_and_left_as_they_are(tmp_path: Pa
         each.kind.value for each in lacking_examples(machine.settings)
     }
     assert planned.examples
+    assert planned.tasks == 0
     assert "a base: `cra bases add`" in planned.missing
     assert tree(data) == before
     assert {kind: database_facts(str(data / f"{kind}.sqlite"), kind).schema for kind in BEFORE} == BEFORE
