@@ -81,9 +81,7 @@ def plan(
         table("The corpus lacks; no teacher is asked after the migration", columns, short, right=columns[1:])
     if planned.tasks:
         tasks = counted(planned.tasks, "task")
-        line = (
-            f"{tasks} of `cra solve` would travel, with people's own texts and files; `make --without-tasks`: without"
-        )
+        line = f"{tasks} of `cra solve` would travel, with people's own texts and files; see `make --without-tasks`"
         console.print(line, markup=False, soft_wrap=True, style="yellow")
     for each in planned.missing:
         console.print(f"missing: {each}", markup=False, soft_wrap=True, style="yellow")

@@ -17,6 +17,7 @@ from exchange.bundle import install, layout
 from exchange.bundle.chunks import ChunkStore, spread, writing
 from exchange.bundle.code import code_contents
 from exchange.bundle.data import (
+    DUMP,
     check_package,
     copy_databases,
     corpus_contents,
@@ -259,7 +260,8 @@ class _Making:
     def _write_plain(self, files: dict[str, layout.BundledFile], earlier: Earlier | None) -> dict[str, FileEntry]:
         base = earlier.manifest.id if earlier else None
         others = () if self.order.with_python else further_pythons(packages_of(self.settings.corpus))
-        text = guide(PYTHON, PLATFORM, base, others, split=self.order.part_bytes is not None)
+        dumps = any(path.endswith(DUMP) for path in files)
+        text = guide(PYTHON, PLATFORM, base, others, split=self.order.part_bytes is not None, dumps=dumps)
         (self.draft / layout.GUIDE).write_text(text)
         (self.draft / layout.SBOM).write_bytes(write_sbom(self.order.root, self.extras, files))
         for name in INSTALLER:
