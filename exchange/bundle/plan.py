@@ -19,7 +19,7 @@ from exchange.bundle.wheels import WHEELS, LockedWheels, check_extras, locked_wh
 from host.throwaway import throwaway
 from models.errors import UsageError
 from models.settings import Settings
-from store.database import open_database
+from store.database import DatabaseKind, open_database
 from store.learning.adapters import list_adapters
 from store.learning.bases import list_bases
 from store.learning.evaluation_sets import all_sets
@@ -91,7 +91,7 @@ def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
     lines = [
         *_lines(found),
         PlanLine("wheel", len(wheels.files) + len(("the project's", "requirements")), wheels.bytes, _WHY["wheel"]),
-        PlanLine("database", len(urls), sum(map(_size, urls.values())), _WHY["database"]),
+        PlanLine("database", _database_files(urls), sum(map(_size, set(urls.values()))), _WHY["database"]),
     ]
     size = sum(line.bytes for line in lines)
     held = _held(found, wheels, earlier.manifest.files) if earlier else 0
@@ -142,6 +142,12 @@ def _lines(found: Contents) -> list[PlanLine]:
         counts[source.category] += 1
         sizes[source.category] += source.file.stat().st_size
     return [PlanLine(name, counts[name], sizes[name], why) for name, why in _WHY.items() if name in counts]
+
+
+def _database_files(urls: Mapping[DatabaseKind, str]) -> int:
+    """Copies, the note beside dumps, and the registry's rows."""
+    dumps = any(map(is_postgresql, urls.values()))
+    return len(set(urls.values())) + dumps + (len(DATABASES) if "curated" in urls else 0)
 
 
 def _size(url: str) -> int:

@@ -112,6 +112,20 @@ def test_what_is_new_is_known_and_does_not_serve(
     registry.promote("scope-v3", override="tried here")
 
 
+def test_databases_on_a_server_are_added_to_as_well(
+    bundles: tuple[Path, Path], postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = _installed(bundles, tmp_path)
+    monkeypatch.setenv("CRA_DATA_DIR", str(own.data_dir))
+    settings = own.model_copy(update={"raw_database": postgres_url, "curated_database": postgres_url})
+    assert register(settings, bundles[0] / "registry") == (("tiny",), ("scope-v1",), False)
+    assert register(settings, bundles[1] / "registry") == (("larger",), ("scope-v2", "scope-v3"), False)
+    registry = Registry(open_database(postgres_url, "curated"), own.data_dir)
+    assert [(each.name, each.active) for each in registry.list()] == [(f"scope-v{n}", False) for n in (1, 2, 3)]
+    assert find_training(open_database(postgres_url, "raw"), registry.verify("scope-v3").plan_id) is not None
+    assert register(Settings(data_dir=tmp_path / "other"), bundles[1] / "registry").absent
+
+
 def test_a_name_that_is_taken_is_refused_and_nothing_is_added(
     bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
