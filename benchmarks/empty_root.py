@@ -2,7 +2,7 @@
 Python, git and a shell alone, without a network or root, and the first work there.
 
     uv run python -m benchmarks.empty_root BUNDLE --home DIR [--extra NAME]... [--with-python] [--package NAME]...
-        [--limit N] [--stick DIR] [--library NAME]... [--python PREFIX]... [--json]
+        [--limit N] [--stick DIR] [--library NAME]... [--python PREFIX]... [--starter FILE] [--json]
 
 BUNDLE is made of CRA_DATA_DIR with these extras where it is not there yet, and verified. The machine is a root of the
 files and libraries of a few programs (tests/support/empty_root.py); DIR is what lasts of it, and must be new or one of
@@ -13,8 +13,9 @@ step that ends with another code than 0 is the last; the end of what it said is 
 code is 1. What each said is in DIR/STEP.log.
 
 `--library libgomp.so.1` adds what the extra `local` takes from the system, `--python PREFIX` another Python, which a
-package may need where it does not travel. Where root runs this, the bundle's files, and those of the stick, are given
-to the ordinary user of that machine.
+package may need where it does not travel. `--starter FILE` is the Python that the machine has, if not this system's:
+where it is of another version than the bundle's, that one has to travel (`--with-python`). Where root runs this, the
+bundle's files, and those of the stick, are given to the ordinary user of that machine.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from exchange.bundle import layout
-from tests.support.empty_root import empty_root
+from tests.support.empty_root import SYSTEM_PYTHON, empty_root
 from training.adapters.registry.signing import fingerprint
 
 PREFIX = "/home/operator/cra"
@@ -72,6 +73,7 @@ def _given() -> argparse.Namespace:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--stick", type=Path)
     parser.add_argument("--python", type=Path, action="append", default=[])
+    parser.add_argument("--starter", type=Path, default=SYSTEM_PYTHON)
     parser.add_argument("--library", action="append", default=[])
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -87,7 +89,7 @@ def _steps(given: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
         yield "make", [*here, "bundle", "make", "--out", str(bundle), *extras, *pythons]
     yield "verify", [*here, "bundle", "verify", str(bundle)]
     media = [bundle, *([given.stick.resolve()] if given.stick else [])]
-    root = empty_root(given.home.resolve(), media, libraries=given.library, pythons=given.python)
+    root = empty_root(given.home.resolve(), media, given.starter, given.library, given.python)
     installer = ["python3", "-I", f"/media/{bundle.name}/install.py", "--prefix", PREFIX]
     installer += ["--fingerprint", fingerprint(bundle / layout.MANIFEST / layout.KEY)]
     yield "check", [*root, *installer, "--dry-run"]

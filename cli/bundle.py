@@ -10,14 +10,17 @@ import typer
 from cli.options import JsonOption
 from cli.output import console, counted, print_json, table, waiting
 from cli.progress import byte_bars
+from cli.server.connection import database_variables, read_connection
 from host.settings import load_settings
 from models.errors import UsageError
+from models.settings import Settings
 
 if TYPE_CHECKING:
     from training.cycle.distillation import Lack
 
 app = typer.Typer(
-    help="Everything for a machine without a network: plan a bundle, make it, verify it.", no_args_is_help=True
+    help="Everything for a machine without a network: plan a bundle, make it, verify it, restore its databases.",
+    no_args_is_help=True,
 )
 PartsOption = Annotated[
     str | None, typer.Option("--parts", metavar="SIZE", help="The most bytes of a part, as 4GiB or 700MB.")
@@ -33,6 +36,9 @@ WithPythonOption = Annotated[
     bool, typer.Option("--with-python", help="Pack the Pythons of this project and of the corpus's environments.")
 ]
 AllowDirtyOption = Annotated[bool, typer.Option("--allow-dirty", help="Pack the code with changes not committed.")]
+WithoutTasksOption = Annotated[
+    bool, typer.Option("--without-tasks", help="Leave the tasks of `cra solve` out of the raw database.")
+]
 _UNITS = {"": 1, "B": 1, **{f"{u}{s}": b**n for n, u in enumerate("KMGT", 1) for s, b in (("B", 1000), ("iB", 1024))}}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([KMGT]?i?B|)")
 
@@ -57,13 +63,13 @@ def plan(
 
     order = BundleOrder(Path(), parse_size(parts), since, _extras(extra, EXTRAS), with_python)
     with waiting("reading what would travel"):
-        planned = plan_bundle(load_settings(), order)
+        planned = plan_bundle(_settings(), order)
     if as_json:
         print_json({
             "lines": [line._asdict() for line in planned.lines],
             "left_out": [each._asdict() for each in planned.left_out],
             "missing": planned.missing, "bytes": planned.bytes, "held": planned.held, "parts": planned.parts,
-            "examples": _examples(planned.examples),
+            "examples": _examples(planned.examples), "tasks": planned.tasks,
         })  # fmt: skip
         return
     rows = [(line.category, line.files, shown_size(line.bytes), line.why) for line in planned.lines]
@@ -73,6 +79,10 @@ def plan(
         short = [(each.kind.value, each.least - each.missing, each.least, each.missing) for each in planned.examples]
         columns = ["examples of", "there are", "at least", "missing"]
         table("The corpus lacks; no teacher is asked after the migration", columns, short, right=columns[1:])
+    if planned.tasks:
+        tasks = counted(planned.tasks, "task")
+        line = f"{tasks} of `cra solve` would travel, with people's own texts and files; see `make --without-tasks`"
+        console.print(line, markup=False, soft_wrap=True, style="yellow")
     for each in planned.missing:
         console.print(f"missing: {each}", markup=False, soft_wrap=True, style="yellow")
     held = f", of which the earlier bundle holds {shown_size(planned.held)}" if since else ""
@@ -88,6 +98,7 @@ def make(
     extra: ExtraOption = None,
     with_python: WithPythonOption = False,
     allow_dirty: AllowDirtyOption = False,
+    without_tasks: WithoutTasksOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a bundle, whole or not at all; stopped or killed, the same command goes on."""
@@ -97,8 +108,8 @@ def make(
     from exchange.bundle.wheels import EXTRAS
 
     chosen = _extras(extra, EXTRAS)
-    order = BundleOrder(out.absolute(), parse_size(parts), since, chosen, with_python, allow_dirty)
-    settings = load_settings()
+    order = BundleOrder(out.absolute(), parse_size(parts), since, chosen, with_python, allow_dirty, without_tasks)
+    settings = _settings()
     with waiting("counting the corpus's examples"):
         lacks = lacking_examples(settings)
     with byte_bars() as show:
@@ -156,6 +167,58 @@ def verify(
     if manifest.base and base is None:
         lines.append(f"bundle {manifest.base} must hold {counted(found.from_base, 'chunk')} of it; --base checks both")
     console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="PREFIX/current/databases of an installation.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Restore a bundle's dumps into the empty PostgreSQL databases of the settings; killed, the same command goes on.
+
+    CRA_RAW_DATABASE and CRA_CURATED_DATABASE name the databases, which are made if they are not there. One that is not
+    empty is refused before anything is changed. A bundle of SQLite databases needs no restoring.
+    """
+    from exchange.bundle.restore import restore_dumps
+
+    with waiting("restoring the dumps"):
+        restored = restore_dumps(load_settings(), folder)
+    if as_json:
+        print_json([each._asdict() for each in restored])
+        return
+    for each in restored:
+        done = "was restored before into" if each.before else "restored into"
+        console.print(f"{each.dump.name}: {done} {each.database}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def register(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="PREFIX/current/registry of an installation.")],
+    check: Annotated[bool, typer.Option("--check", help="Only compare names; change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a later bundle's new bases and adapters known to the databases here; the installer does so by itself.
+
+    What is there stays as it is, and none of them serves before it is promoted. A name that is taken by other weights
+    is refused before anything is changed.
+    """
+    from exchange.bundle.registry import register as register_bundle
+
+    found = register_bundle(_settings(), folder, check_only=check)
+    if as_json:
+        print_json(found._asdict())
+        return
+    console.print("no curated database is here; restore or install one first" if found.absent else
+                  f"{'new' if check else 'registered'}: {', '.join([*found.bases, *found.adapters]) or 'nothing'}",
+                  markup=False, soft_wrap=True)  # fmt: skip
+
+
+def _settings() -> Settings:
+    """The settings, with the databases of the server that `cra up` made where they name none."""
+    settings = load_settings()
+    connection = read_connection(settings)
+    named = {} if connection is None else database_variables(settings, connection)
+    return settings.model_copy(update={name.removeprefix("CRA_").lower(): url for name, url in named.items()})
 
 
 def parse_size(text: str | None) -> int | None:

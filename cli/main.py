@@ -59,7 +59,7 @@ COMMANDS = {
     "study": "Experiments on real repositories, resumable, each with a page of tables and plots.",
     "distill": "The teacher's examples before it ends: what the corpus lacks, and what filling it takes.",
     "outsource": "Train on another machine: pack a folder, verify it, accept what comes back.",
-    "bundle": "Everything for a machine without a network: plan a bundle, make it, verify it.",
+    "bundle": "Everything for a machine without a network: plan a bundle, make it, verify it, restore its databases.",
     "export-adapter": (
         "Write an adapter for other programs, and refuse an export that answers otherwise than what was trained."
     ),

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from host.postgres import run_program
 from host.private import private_file
 from models.errors import DatabaseError
+from store.database import HEADS, DatabaseKind
 from store.places import IN_DATA_DIR
-from store.upkeep import copy_sqlite, password_apart
+from store.solved_tasks import drop_tasks
+from store.upkeep import copy_sqlite, database_facts, is_postgresql, password_apart, sqlite_file
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,10 +21,12 @@ PATHS = {"adapter_metadata": "path", "bases": "path", "campaign_runs": "packages
 _DUMP_SECONDS = 6 * 3600
 
 
-def snapshot_sqlite(source: Path, copy: Path, data_dir: Path, corpus: Path | None = None) -> None:
+def snapshot_sqlite(
+    source: Path, copy: Path, data_dir: Path, corpus: Path | None = None, *, without_tasks: bool = False
+) -> None:
     """Copy a SQLite database so that the same rows give the same bytes: compacted, without leases (which runs here
     hold), and with paths below the data directory as relative ones, those of the corpus as `corpus/...` wherever it
-    lies. Raises DatabaseError."""
+    lies. `without_tasks`: a raw database without the tasks of `cra solve`. Raises DatabaseError."""
     import sqlite3
 
     draft = copy.with_name(f"{copy.name}.draft")
@@ -32,7 +36,7 @@ def snapshot_sqlite(source: Path, copy: Path, data_dir: Path, corpus: Path | Non
     try:
         with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as opened:
             opened.execute("BEGIN")
-            _prepare(opened, _Places(data_dir, corpus or data_dir / "corpus"))
+            _prepare(opened, Places(data_dir, corpus or data_dir / "corpus"), without_tasks=without_tasks)
             opened.execute("COMMIT")
             private_file(copy)
             opened.execute("VACUUM INTO ?", (str(copy),))
@@ -42,7 +46,7 @@ def snapshot_sqlite(source: Path, copy: Path, data_dir: Path, corpus: Path | Non
         draft.unlink(missing_ok=True)
 
 
-class _Places:
+class Places:
     """The folders of this machine, by how their paths are written in a copy."""
 
     def __init__(self, data_dir: Path, corpus: Path) -> None:
@@ -58,21 +62,39 @@ class _Places:
         return json.dumps([self.path(path) for path in json.loads(listed)])
 
 
-def _prepare(opened: "sqlite3.Connection", places: _Places) -> None:
+def _prepare(opened: "sqlite3.Connection", places: Places, *, without_tasks: bool) -> None:
     opened.create_function("moved_path", 1, places.path, deterministic=True)
     opened.create_function("moved_packages", 1, places.paths, deterministic=True)
+    triggers = list(opened.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"))
+    for name, _ in triggers:  # they refuse every change, and this is a copy
+        opened.execute(f'DROP TRIGGER "{name}"')
     tables = {name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for table in sorted(tables.intersection(PATHS)):
-        query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? ORDER BY name"
-        triggers = list(opened.execute(query, (table,)))
-        for name, _ in triggers:  # they refuse every change, and this is a copy
-            opened.execute(f'DROP TRIGGER "{name}"')
         column = PATHS[table]
         opened.execute(f"UPDATE {table} SET {column} = moved_{column}({column})")  # noqa: S608 - constants
-        for _, sql in triggers:
-            opened.execute(sql)
     if "leases" in tables:
         opened.execute("DELETE FROM leases")
+    if without_tasks:
+        drop_tasks(opened)
+    for _, sql in triggers:
+        opened.execute(sql)
+
+
+def readable_copy(target: str, kind: DatabaseKind, folder: Path) -> str:
+    """A target at which a database can be opened without being changed: opening one of an older schema would migrate
+    it, so this is then that of a copy in `folder`. Raises DatabaseError, also for a PostgreSQL database of an older
+    schema."""
+    facts = database_facts(target, kind)
+    if facts.schema == HEADS[kind]:
+        return target
+    if is_postgresql(target):
+        raise DatabaseError(
+            f"{facts.where} has schema {facts.schema}, and {HEADS[kind]} is needed to read it; run `cra status`, which "
+            "brings it up to date"
+        )
+    copy = folder / f"{kind}.sqlite"
+    copy_sqlite(sqlite_file(target), copy)
+    return f"sqlite:///{copy}"
 
 
 def dump_postgresql(url: str, copy: Path) -> None:

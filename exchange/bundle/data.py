@@ -1,5 +1,6 @@
 """What of a data directory a bundle holds: models, adapters, data sets, corpus, databases, public keys."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from exchange.bundle.sources import Contents, LeftOut, Source, folder_contents
 from harness.packages.package import MANIFEST, package_findings
 from models.errors import UsageError
 from models.settings import Settings
+from store.database import DatabaseKind
 from store.snapshots import dump_postgresql, snapshot_sqlite
 from store.upkeep import is_postgresql, sqlite_file
 from training.adapters.registry.signing import TRUSTED, fingerprint, known_keys
@@ -46,7 +48,8 @@ NOT_IN_DATA = (
     ),
     LeftOut("cra.toml, CRA_* variables", "addresses and tokens; teachers are not asked after the migration"),
 )
-DATABASES = ("raw", "curated")
+DUMP, ORIGIN = ".dump", "origin.json"
+DATABASES: tuple[DatabaseKind, ...] = ("raw", "curated")
 
 
 def data_contents(settings: Settings) -> Contents:
@@ -86,26 +89,40 @@ def check_package(package: Path) -> None:
         raise UsageError(f"package {package.name} cannot travel: {findings[0]}; or move it out of the corpus")
 
 
-def database_urls(settings: Settings) -> dict[str, str]:
+def database_urls(settings: Settings) -> dict[DatabaseKind, str]:
     """The databases that are there, by their kind."""
     urls = dict(zip(DATABASES, (settings.raw_url, settings.curated_url), strict=True))
     return {kind: url for kind, url in urls.items() if is_postgresql(url) or sqlite_file(url).is_file()}
 
 
-def copy_databases(settings: Settings, work: Path) -> Contents:
+def copy_databases(settings: Settings, work: Path, *, without_tasks: bool = False) -> Contents:
     """Copies of the databases, one state each. Of SQLite the same rows give the same bytes; a dump of PostgreSQL holds
-    the time at which it was made. They are readable by their owner only, and their chunks by whoever installs: chunks
-    are no links to them."""
+    the time at which it was made, and lies beside a note of this machine's folders. A database that holds both is
+    dumped once. They are readable by their owner only, and their chunks by whoever installs: chunks are no links.
+    `without_tasks`: without the tasks of `cra solve`; raises UsageError where they are on a server."""
     folder, found = work / "databases", Contents()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    kinds: dict[str, list[str]] = {}
     for kind, url in database_urls(settings).items():
+        kinds.setdefault(url, []).append(kind)
+    for url, names in kinds.items():
         if is_postgresql(url):
-            dump_postgresql(url, folder / f"{kind}.dump")
-            found.files.append(Source(f"databases/{kind}.dump", folder / f"{kind}.dump", "database"))
+            if without_tasks and "raw" in names:
+                raise UsageError("--without-tasks: a dump of a PostgreSQL database is whole; leave the option out")
+            name = "-".join(names) + DUMP
+            dump_postgresql(url, folder / name)
+            found.files.append(Source(f"databases/{name}", folder / name, "database"))
         else:
-            snapshot_sqlite(sqlite_file(url), folder / f"{kind}.sqlite", settings.data_dir, settings.corpus)
-            found.files.append(Source(f"{DATA}/{kind}.sqlite", folder / f"{kind}.sqlite", "database"))
+            [name] = names
+            tasks_stay = without_tasks and name == "raw"
+            copy = folder / f"{name}.sqlite"
+            snapshot_sqlite(sqlite_file(url), copy, settings.data_dir, settings.corpus, without_tasks=tasks_stay)
+            found.files.append(Source(f"{DATA}/{name}.sqlite", folder / f"{name}.sqlite", "database"))
+    if any(source.path.endswith(DUMP) for source in found.files):
+        origin = {"data_dir": str(settings.data_dir.absolute()), "corpus": str(settings.corpus.absolute())}
+        (folder / ORIGIN).write_text(json.dumps(origin) + "\n")
+        found.files.append(Source(f"databases/{ORIGIN}", folder / ORIGIN, "database"))
     return found
 
 

@@ -15,6 +15,7 @@ system's libgcc_s and libstdc++ (and libgomp for the extra `local`); no root.
        python3 -I install.py --prefix PREFIX --fingerprint FINGERPRINT
 
    Stopped or killed, the same command goes on.
+   Over an earlier installation it adds what is new, and says what it left as it was.
 3. Look: `PREFIX/bin/cra doctor` says what is wrong and what to do about it.
 
 Where Clean Room is installed already, `cra bundle verify DIR` checks a bundle without installing it.
@@ -27,15 +28,22 @@ _PARTS = """It has parts: each folder `part-NNNN` fits on a medium of its own, w
 Copy all of them into one folder, or give them one after another.
 
 """
+_DUMPS = """Its databases are dumps of PostgreSQL. After step 2, before anything uses them, name empty ones in
+CRA_RAW_DATABASE and CRA_CURATED_DATABASE and run `PREFIX/bin/cra bundle restore PREFIX/current/databases`.
+
+"""
 _PYTHONS = """The environments of the repo packages need Python {versions}, which is not in this bundle: have it on PATH
 there, or their commits cannot be run.
 
 """
 
 
-def guide(python: str, platform: str, base: str | None, pythons: Sequence[str] = (), *, split: bool) -> str:
+def guide(
+    python: str, platform: str, base: str | None, pythons: Sequence[str] = (), *, split: bool, dumps: bool = False
+) -> str:
     """The text, which is the same for the same bundle. `base`: the bundle that must be installed before; `pythons`: the
-    versions that repo packages need and that do not travel."""
+    versions that repo packages need and that do not travel; `dumps`: databases are PostgreSQL's."""
     before = f"It goes on top of the bundle {base},\nwhich must be installed first.\n\n" if base else ""
     others = _PYTHONS.format(versions=", ".join(pythons)) if pythons else ""
-    return _TEXT.format(platform=platform, python=python, notes=(_PARTS if split else "") + before + others)
+    notes = (_PARTS if split else "") + before + others + (_DUMPS if dumps else "")
+    return _TEXT.format(platform=platform, python=python, notes=notes)

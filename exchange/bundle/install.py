@@ -32,7 +32,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MANIFEST, SIGNATURE, KEY = "bundle.json", "statement.sig", "signing-key.pub"
 INSTALLER = "installer"
-MODULES = ("faults", "manifest", "prefix", "parts", "copying", "placing", "wheels", "environment", "selftest", "main")
+MODULES = (
+    "faults", "manifest", "prefix", "parts", "copying", "placing", "wheels", "environment", "selftest", "registry",
+    "main",
+)  # fmt: skip
 """The rest of the installer, each importing only those before it."""
 MOST_BYTES = 256 << 20
 _PAYLOAD = "application/vnd.in-toto+json"
@@ -78,6 +81,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--fingerprint", help="SHA-256 of the signer's public key, as `cra bundle make` printed it")
     parser.add_argument("--key", type=Path, help="the signer's public key, if you have it from elsewhere")
     parser.add_argument("--python", type=Path, help="the Python to install with, if not this one")
+    rows = "leave the rows of new bases and adapters out of the databases of an earlier installation"
+    parser.add_argument("--without-registry", action="store_true", help=rows)
     parser.add_argument("--dry-run", action="store_true", help="check the parts and this machine; change nothing")
     return parser
 
@@ -261,7 +266,7 @@ def multiply(times: int, point: "tuple[int, int] | None") -> "tuple[int, int] | 
     return total
 
 
-def add(one: tuple[int, int] | None, other: tuple[int, int] | None) -> "tuple[int, int] | None":
+def add(one: "tuple[int, int] | None", other: "tuple[int, int] | None") -> "tuple[int, int] | None":
     """The sum of two points of the curve."""
     if one is None or other is None:
         return other if one is None else one

@@ -1,7 +1,7 @@
 """The Python interpreters of a bundle: the one that this project runs with, and those of the corpus's environments.
 
-An interpreter that was built for one place does not run in another (it finds libraries by their whole path), so each is
-copied and run from there before it is packed. Those that `uv python install` brings can be moved.
+Each is copied and run from there before it is packed: whatever it was installed with, the copy must need nothing
+outside of itself (`movable.py`). Of the system's own Python, in /usr, there is no tree that could be copied.
 """
 
 import re
@@ -10,24 +10,19 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from exchange.bundle.movable import DESKTOP, make_movable
 from exchange.bundle.sources import Contents, Source
 from exchange.bundle.wheels import PLATFORM, PYTHON
 from harness.packages.package import read_manifest
-from host.process import CommandFailed, run
+from host.process import CommandFailed
 from models.errors import UsageError
 from models.manifest import NODE
-from runtime.environments.interpreters import Interpreter, interpreter_for
+from runtime.environments.interpreters import Interpreter, installed_interpreters, interpreter_for
 
 FOLDER = "interpreter"
 _LEFT_OUT = {"__pycache__", "test", "tests", "idle_test", "share", "site-packages", "doc"}
 _PROGRAM = re.compile(r"python[0-9.]*")
 _SYSTEM = (Path("/usr"), Path("/"))
-_LOADED = """
-import bz2, ctypes, hashlib, lzma, sqlite3, ssl, venv, zlib, sys
-maps = open("/proc/self/maps").read().split("\\n")
-print(next((line.split()[-1] for line in maps if sys.argv[1] + "/" in line), ""))
-"""
-"""Prints the first library that is loaded from the folder in the argument."""
 
 
 def needed_pythons(packages: Iterable[Path]) -> tuple[str, ...]:
@@ -61,31 +56,31 @@ def interpreter_contents(versions: Iterable[str]) -> Contents:
 
 
 def moved_interpreters(versions: Iterable[str], work: Path) -> Contents:
-    """The same, copied into `work` and run from there. Raises UsageError for one that does not run in another place."""
-    versions = tuple(versions)
-    found = interpreter_contents(versions)
+    """The same, copied into `work`, made independent of where they were, and run from there. Raises UsageError for one
+    that does not run in another place."""
+    versions, found = tuple(versions), Contents()
     shutil.rmtree(work / FOLDER, ignore_errors=True)
-    for source in found.files:
+    for source in interpreter_contents(versions).files:
         (work / source.path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source.file, work / source.path)
         (work / source.path).chmod(0o755 if source.executable else 0o644)
     for interpreter in map(_interpreter, versions):
-        _check_moved(interpreter, work / FOLDER / _name(interpreter))
-    return Contents([source._replace(file=work / source.path, ours=True) for source in found.files])
-
-
-def _check_moved(interpreter: Interpreter, place: Path) -> None:
-    program = place / "bin" / f"python{interpreter.version}"
-    try:
-        loaded = run([str(program), "-I", "-S", "-B", "-c", _LOADED, str(interpreter.prefix)], timeout=120.0)
-    except CommandFailed as error:
-        raise UsageError(_refused(interpreter, f"does not run in another place ({error})")) from error
-    if library := loaded.decode().strip():
-        raise UsageError(_refused(interpreter, f"runs only there, as it loads {library}"))
+        place = work / FOLDER / _name(interpreter)
+        try:
+            make_movable(place / "bin" / f"python{interpreter.version}", interpreter.executable)
+        except CommandFailed as error:
+            raise UsageError(_refused(interpreter, f"does not run in another place ({error})")) from error
+        except UsageError as error:
+            raise UsageError(_refused(interpreter, str(error))) from error
+        found.files += [source._replace(ours=True) for source in _files(place, f"{FOLDER}/{place.name}")]
+    return found
 
 
 def _interpreter(version: str) -> Interpreter:
-    return interpreter_for(f"cp{version.replace('.', '')}")
+    """The newest of a version; one that is not the system's, if there is one. Raises EnvironmentFault."""
+    abi = f"cp{version.replace('.', '')}"
+    own = (each for each in installed_interpreters() if each.abi == abi and each.prefix not in _SYSTEM)
+    return next(own, None) or interpreter_for(abi)
 
 
 def _name(interpreter: Interpreter) -> str:
@@ -113,5 +108,7 @@ def _files(prefix: Path, path: str) -> list[Source]:
 
 
 def _needed(relative: Path) -> bool:
-    """Whether a file is needed to run programs: no script of a distribution, and no static library."""
-    return relative.suffix != ".a" and (relative.parts[0] != "bin" or _PROGRAM.fullmatch(relative.name) is not None)
+    """Whether a file is needed to run programs: no script of a distribution, no static library, no desktop."""
+    if relative.suffix == ".a" or (relative.suffix == ".so" and relative.name.startswith(DESKTOP)):
+        return False
+    return relative.parts[0] != "bin" or _PROGRAM.fullmatch(relative.name) is not None

@@ -17,6 +17,7 @@ from exchange.bundle import install, layout
 from exchange.bundle.chunks import ChunkStore, spread, writing
 from exchange.bundle.code import code_contents
 from exchange.bundle.data import (
+    DUMP,
     check_package,
     copy_databases,
     corpus_contents,
@@ -28,6 +29,7 @@ from exchange.bundle.earlier import Earlier, read_earlier
 from exchange.bundle.guide import guide
 from exchange.bundle.interpreters import further_pythons, moved_interpreters, needed_pythons
 from exchange.bundle.layout import BundleManifest
+from exchange.bundle.registry import registry_contents
 from exchange.bundle.sbom import write_sbom
 from exchange.bundle.sources import Contents, LeftOut
 from exchange.bundle.wheels import EXTRAS, PLATFORM, PYTHON, check_extras, locked_wheels, wheel_contents
@@ -52,7 +54,8 @@ _LEAST_CHUNK = 4 << 10
 @dataclass(frozen=True)
 class BundleOrder:
     """What to make. `part_bytes`: the most bytes of a part; `since`: an earlier bundle, whose chunks are left out;
-    `root`: the checkout."""
+    `without_tasks`: those of `cra solve`, which people gave about repositories of their own, stay; `root`: the
+    checkout."""
 
     out: Path
     part_bytes: int | None = None
@@ -60,6 +63,7 @@ class BundleOrder:
     extras: tuple[str, ...] = EXTRAS
     with_python: bool = False
     allow_dirty: bool = False
+    without_tasks: bool = False
     root: Path = ROOT
 
 
@@ -231,7 +235,8 @@ class _Making:
         code = Contents([source for source in found.files if source.path.startswith("code/")])
         made = wheel_contents(order.root, self.extras, code, work)
         self.listen("copying databases", 0, 0)
-        made.add(copy_databases(settings, work))
+        made.add(copy_databases(settings, work, without_tasks=order.without_tasks))
+        made.add(registry_contents(settings, work))
         made.add(pythons)
         made.add(gather(settings, order))
         return made
@@ -255,7 +260,8 @@ class _Making:
     def _write_plain(self, files: dict[str, layout.BundledFile], earlier: Earlier | None) -> dict[str, FileEntry]:
         base = earlier.manifest.id if earlier else None
         others = () if self.order.with_python else further_pythons(packages_of(self.settings.corpus))
-        text = guide(PYTHON, PLATFORM, base, others, split=self.order.part_bytes is not None)
+        dumps = any(path.endswith(DUMP) for path in files)
+        text = guide(PYTHON, PLATFORM, base, others, split=self.order.part_bytes is not None, dumps=dumps)
         (self.draft / layout.GUIDE).write_text(text)
         (self.draft / layout.SBOM).write_bytes(write_sbom(self.order.root, self.extras, files))
         for name in INSTALLER:

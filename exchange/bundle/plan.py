@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +16,16 @@ from exchange.bundle.layout import BundledFile
 from exchange.bundle.make import BundleOrder, gather
 from exchange.bundle.sources import Contents, LeftOut
 from exchange.bundle.wheels import WHEELS, LockedWheels, check_extras, locked_wheels
+from host.throwaway import throwaway
 from models.errors import UsageError
 from models.settings import Settings
-from store.database import open_database
+from store.database import DatabaseKind, open_database
 from store.learning.adapters import list_adapters
 from store.learning.bases import list_bases
 from store.learning.evaluation_sets import all_sets
 from store.learning.reservations import reserved
+from store.snapshots import readable_copy
+from store.solved_tasks import count_tasks
 from store.upkeep import is_postgresql, sqlite_file
 from training.cycle.context import open_context
 from training.cycle.distillation import Lack, lacking
@@ -53,7 +57,8 @@ class PlanLine(NamedTuple):
 
 class BundlePlan(NamedTuple):
     """What a bundle would hold. `parts` is a rough number, 1 without a limit; `held`: bytes of files that the earlier
-    bundle has under the same path and size; `examples`: kinds of examples of which the corpus has too few."""
+    bundle has under the same path and size; `examples`: kinds of examples of which the corpus has too few; `tasks`: how
+    many of `cra solve` are in the raw database, with people's own texts."""
 
     lines: tuple[PlanLine, ...]
     left_out: tuple[LeftOut, ...]
@@ -62,6 +67,7 @@ class BundlePlan(NamedTuple):
     held: int
     parts: int
     examples: tuple[Lack, ...]
+    tasks: int
 
 
 def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
@@ -78,25 +84,48 @@ def plan_bundle(settings: Settings, order: BundleOrder) -> BundlePlan:
         missing.append(f"Python {', '.join(others)} for the corpus's environments; --with-python packs them")
     wheels = locked_wheels(order.root, extras)
     missing += [f"a wheel of {name} for this platform" for name in wheels.without]
-    missing += _faults(packages) + _lacking(settings, packages)
+    with _unchanged(settings) as read:
+        missing += _faults(packages) + _lacking(read, packages)
+        examples, tasks = _examples(read), _tasks(read)
     urls = database_urls(settings)
     lines = [
         *_lines(found),
         PlanLine("wheel", len(wheels.files) + len(("the project's", "requirements")), wheels.bytes, _WHY["wheel"]),
-        PlanLine("database", len(urls), sum(map(_size, urls.values())), _WHY["database"]),
+        PlanLine("database", _database_files(urls), sum(map(_size, set(urls.values()))), _WHY["database"]),
     ]
     size = sum(line.bytes for line in lines)
     held = _held(found, wheels, earlier.manifest.files) if earlier else 0
     limit = order.part_bytes
     parts = 1 if limit is None else max(1, math.ceil((size - held) / (limit * _PARTS_FILL)))
-    return BundlePlan(
-        tuple(lines), tuple(found.left_out), tuple(missing), size, held, parts, lacking_examples(settings)
-    )
+    return BundlePlan(tuple(lines), tuple(found.left_out), tuple(missing), size, held, parts, examples, tasks)
 
 
 def lacking_examples(settings: Settings) -> tuple[Lack, ...]:
     """The kinds of examples of which the corpus has too few for a training; none is looked for where a database is not
     there. No teacher is asked after the migration. Raises DatabaseError, TrainingError."""
+    with _unchanged(settings) as read:
+        return _examples(read)
+
+
+def _tasks(settings: Settings) -> int:
+    if "raw" not in database_urls(settings):
+        return 0
+    raw = open_database(settings.raw_url, "raw")
+    try:
+        return count_tasks(raw)
+    finally:
+        raw.dispose()
+
+
+@contextmanager
+def _unchanged(settings: Settings) -> Iterator[Settings]:
+    """The settings, with copies for databases that opening would migrate."""
+    with throwaway("cra-plan-") as folder:
+        urls = {kind: readable_copy(url, kind, folder) for kind, url in database_urls(settings).items()}
+        yield settings.model_copy(update={f"{kind}_database": url for kind, url in urls.items()})
+
+
+def _examples(settings: Settings) -> tuple[Lack, ...]:
     if len(database_urls(settings)) < len(DATABASES):
         return ()
     context = open_context(settings)
@@ -113,6 +142,12 @@ def _lines(found: Contents) -> list[PlanLine]:
         counts[source.category] += 1
         sizes[source.category] += source.file.stat().st_size
     return [PlanLine(name, counts[name], sizes[name], why) for name, why in _WHY.items() if name in counts]
+
+
+def _database_files(urls: Mapping[DatabaseKind, str]) -> int:
+    """Copies, the note beside dumps, and the registry's rows."""
+    dumps = any(map(is_postgresql, urls.values()))
+    return len(set(urls.values())) + dumps + (len(DATABASES) if "curated" in urls else 0)
 
 
 def _size(url: str) -> int:

@@ -50,15 +50,16 @@ class Contents:
 
 
 def folder_contents(folder: Path, path: str, category: Category, *, ours: bool = False) -> Contents:
-    """All files below a folder, without locks and unfinished work (names with a leading dot at the top). Raises
-    UsageError for a link or a device, or what cannot be read."""
+    """All files below a folder, without what lies at its top for processes that work there: locks (`*.lock`) and
+    unfinished work (names with a leading dot). Further below a lock file is content, as `uv.lock` is. Raises UsageError
+    for a link or a device, or what cannot be read."""
     found = Contents()
     for each in walk(folder):
         if each.path is None:
             raise UsageError(f"{folder} has paths that are too long; shorten them or move it away")
         if each.path.startswith("."):
             continue
-        entries = [entry for entry in each.entries if not _unfinished(entry, top=not each.path)]
+        entries = [entry for entry in each.entries if each.path or not _unfinished(entry)]
         if not entries and each.path:
             found.folders.append(f"{path}/{each.path.rstrip('/')}")
         found.files += _files(folder, each.path, path, category, entries, ours=ours)
@@ -79,5 +80,5 @@ def _files(
             raise UsageError(f"{file} is a link or a device, no plain file; remove it")
 
 
-def _unfinished(entry: "os.DirEntry[str]", *, top: bool) -> bool:
-    return entry.name.endswith(".lock") or (top and entry.name.startswith("."))
+def _unfinished(entry: "os.DirEntry[str]") -> bool:
+    return entry.name.endswith(".lock") or entry.name.startswith(".")

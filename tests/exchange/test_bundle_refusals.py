@@ -2,12 +2,16 @@
 
 import fcntl
 import os
+import pwd
 import random
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from exchange.bundle import install
+from runtime.environments.interpreters import installed_interpreters
 from tests.support.bundle_material import (
     DATA,
     SmallBundle,
@@ -119,6 +123,52 @@ def test_prefixes_that_are_somebody_elses_or_unsafe_are_refused(bundle: SmallBun
         refusal(bundle, prefix)
     assert sorted(path.name for path in others.iterdir()) == ["pyvenv.cfg"]
     assert not (tmp_path / "target").exists()
+
+
+def test_a_prefix_below_a_folder_that_others_may_replace_is_refused(bundle: SmallBundle, tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    above.mkdir()
+    above.chmod(0o775)
+    assert bundle.install(above / "prefix", "--dry-run").returncode == 0  # its group has no other member
+    above.chmod(0o757)
+    assert "chmod o-w" in refusal(bundle, above / "prefix")
+    above.chmod(0o1777)
+    assert bundle.install(above / "prefix", "--dry-run").returncode == 0
+    if os.geteuid():
+        pytest.skip("only root can give a folder to others")
+    other, group = _other_user()
+    os.chown(above, 0, group)
+    above.chmod(0o775)
+    assert "chmod g-w" in refusal(bundle, above / "prefix")
+    above.chmod(0o755)
+    os.chown(above, other, 0)
+    assert "as that user" in refusal(bundle, above / "prefix")
+    os.chown(above, 0, 0)
+    (above / "prefix").mkdir()
+    os.chown(above / "prefix", other, other)
+    assert "belongs to" in refusal(bundle, above / "prefix")
+    (above / "link").symlink_to(tmp_path)
+    os.chown(above / "link", other, other, follow_symlinks=False)
+    assert "belongs to" in refusal(bundle, above / "link" / "prefix")
+    assert not list((above / "prefix").iterdir())
+
+
+def _other_user() -> tuple[int, int]:
+    """The user and group id of an ordinary account."""
+    found = next(user for user in pwd.getpwall() if user.pw_uid and user.pw_gid)
+    return found.pw_uid, found.pw_gid
+
+
+def test_every_python_from_the_least_one_on_starts_the_installer(bundle: SmallBundle, tmp_path: Path) -> None:
+    _, *told = bundle.command(tmp_path / "prefix", "--dry-run", "--python", sys.executable)
+    tried = 0
+    for interpreter in installed_interpreters():
+        if tuple(map(int, interpreter.version.split("."))) >= install.LEAST_PYTHON:
+            argv = [str(interpreter.executable), *told]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+            assert done.returncode == 0, f"{interpreter.full}: {done.stderr}"
+            tried += 1
+    assert tried
 
 
 def mounted(bundle: SmallBundle, folder: Path, options: str) -> "subprocess.CompletedProcess[str]":

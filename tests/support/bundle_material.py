@@ -22,13 +22,16 @@ from training.adapters.registry.signing import sign
 BUNDLE_CODE = ROOT / "exchange" / "bundle"
 _DOCTOR = """
 import json
+import os
 import sys
 from pathlib import Path
 
-from cli.found import findings
+from cli.found import PROJECT, findings
 
 
 def main():
+    if sys.argv[1] == "bundle":
+        os.execv(PROJECT, [PROJECT, *sys.argv[1:]])
     if sys.argv[1:] == ["--version"]:
         print("7.1")
         return 0
@@ -56,8 +59,10 @@ def pip_wheel(folder: Path) -> Path:
 
 
 def project_files(pip: Path, folder: Path, findings: Sequence[Mapping[str, str]] = ()) -> dict[str, bytes]:
-    """What a bundle holds of a project that needs pip alone. `findings`: those of its `cra doctor`."""
-    found = f"def findings():\n    return {[dict(each) for each in findings]!r}\n"
+    """What a bundle holds of a project that needs pip alone. `findings`: those of its `cra doctor`. Its `cra bundle` is
+    this project's own."""
+    project = str(Path(sys.executable).with_name("cra"))
+    found = f"PROJECT = {project!r}\n\n\ndef findings():\n    return {[dict(each) for each in findings]!r}\n"
     sources = {"cli/__init__.py": "", "cli/main.py": _DOCTOR, "cli/found.py": found}
     scripts = {"clean_room_agent-7.1.dist-info/entry_points.txt": "[console_scripts]\ncra = cli.main:main\n"}
     own = make_wheel(folder, "clean_room_agent", "7.1", sources | scripts)

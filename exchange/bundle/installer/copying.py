@@ -144,7 +144,8 @@ def _make(place: Path, entry: FileEntry) -> None:
     try:
         if os.fstat(handle).st_size != entry.bytes:
             os.ftruncate(handle, entry.bytes)
-        os.fchmod(handle, 0o755 if entry.executable else 0o644)
+        shared = 0o755 if entry.executable else 0o644
+        os.fchmod(handle, 0o600 if entry.category == "database" else shared)
     finally:
         os.close(handle)
 

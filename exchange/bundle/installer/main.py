@@ -2,10 +2,12 @@
 
 check    platform, Python, prefix, disk; the parts: nothing in them that is not in the manifest
 copy     chunks to files below P/versions/<id>/, each hashed as it is read and once more when it is whole
-place    the data's units into P/data, where nothing is; what lives there is left
 build    the environment from the wheels
+compare  names of new bases and adapters with those of an earlier installation
+place    the data's units into P/data, where nothing is; what lives there is left
 test     the self-test
 switch   P/current to the new version, in one step
+register new bases and adapters in the databases of an earlier installation
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import environment, placing, prefix
+from . import environment, placing, prefix, registry
 from .copying import Copy
 from .faults import InstallError, PartsMissing
 from .manifest import Manifest, read_manifest
@@ -78,15 +80,21 @@ def _install(here: Path, content: bytes, given: argparse.Namespace, verify: Veri
         print(f"parts here: {sorted(chunks.parts)} of {manifest.parts}; {len(targets)} files to install")
         return
     with prefix.opened(place):
-        version.mkdir(parents=True, exist_ok=True)
+        (version / "incoming").mkdir(mode=0o700, parents=True, exist_ok=True)  # as data/ is
         copy.write({**_elsewhere(place, copy.missing - chunks.sources.keys()), **chunks.sources})
         _check_complete(manifest, copy)
         copy.check()
         os.sync()
-        _finish(place, version, manifest, plan, given.python)
+        later = (place / "current").is_symlink() and (version / registry.FOLDER).is_dir() and not given.without_registry
+        _build(version, manifest, given.python)
+        if later:
+            registry.check_registry(place, version)
+        _finish(place, version, manifest, plan)
         _record(here, version, content, fingerprint)
         os.sync()
         prefix.switch(place, version.name)
+        if later:
+            registry.add_registry(place, version)
     print(f"installed: {place / 'bin' / 'cra'} runs {manifest.name}, bundle {version.name}")
 
 
@@ -148,16 +156,20 @@ def _check_complete(manifest: Manifest, copy: Copy) -> None:
     )
 
 
-def _finish(place: Path, version: Path, manifest: Manifest, plan: Placement, given: Path | None) -> None:
-    """All that follows when the files are there, but for putting the version into use. `given`: the Python."""
-    for folder in manifest.folders:
-        if not folder.startswith(f"{placing.DATA}/"):
-            (version / folder).mkdir(parents=True, exist_ok=True)
+def _build(version: Path, manifest: Manifest, given: Path | None) -> None:
+    """Build the environment, unless the version is whole. `given`: the Python."""
     if not (version / INSTALLED).is_file():
         check_wheels(version / "wheels")
         packed = version / "interpreter"
         python = environment.find_python(manifest, given, packed if packed.is_dir() else None)
         environment.build(version, python)
+
+
+def _finish(place: Path, version: Path, manifest: Manifest, plan: Placement) -> None:
+    """Lay folders and data, and test what is there."""
+    for folder in manifest.folders:
+        if not folder.startswith(f"{placing.DATA}/"):
+            (version / folder).mkdir(parents=True, exist_ok=True)
     placing.place(plan, manifest, version / "incoming", place / placing.DATA)
     for unit in plan.left:
         print(f"left as it is: data/{unit} differs from the bundle's")

@@ -14,11 +14,13 @@ from .copying import file_hash
 from .manifest import Manifest
 
 DATA = "data"
-_WHOLE = frozenset(
-    {"bases", "adapters", "adapters-gguf", "critics", "controls", "trainings", "datasets", "mixtures", "collections",
-     "corpus"}
-)  # fmt: skip
-"""Folders whose entries are placed whole: half of a model or a repo package is none."""
+_DEPTHS = {
+    **dict.fromkeys(("bases", "adapters-gguf", "critics", "controls", "trainings"), 2),
+    **dict.fromkeys(("datasets", "mixtures", "collections", "corpus"), 2),
+    "adapters": 3,
+}
+"""Folders whose entries are placed whole, as half of a model or a repo package is none, by the number of names in an
+entry's path: adapters lie in a folder for each target."""
 
 
 class Placement(NamedTuple):
@@ -41,7 +43,8 @@ def units_of(manifest: Manifest) -> dict[str, list[str]]:
 
 def _unit(path: str) -> str:
     parts = path.split("/")[1:]
-    return "/".join(parts[:2] if len(parts) > 2 and parts[0] in _WHOLE else parts)
+    depth = _DEPTHS.get(parts[0], len(parts))
+    return "/".join(parts[:depth] if len(parts) > depth else parts)
 
 
 def plan_data(manifest: Manifest, data: Path) -> Placement:

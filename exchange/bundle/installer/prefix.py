@@ -9,8 +9,10 @@ P/data, P/cache                         databases, models, corpus, keys; what ma
 from __future__ import annotations
 
 import fcntl
+import grp
 import json
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -36,11 +38,16 @@ def check_prefix(prefix: Path, sources: list[Path]) -> Path:
             raise InstallError(f"--prefix {prefix} and the bundle in {source} lie in each other; give another prefix")
     if not str(prefix).isprintable() or ":" in str(prefix):
         raise InstallError(f"--prefix {str(prefix)!a}: has a character that a PATH cannot hold; give another prefix")
-    for above in [*reversed(prefix.parents), prefix]:
-        _check_component(prefix, above)
+    _check_components(prefix)
     if prefix.is_dir() and any(file.name != _LOCK for file in prefix.iterdir()) and not _is_ours(prefix):
         raise InstallError(f"--prefix {prefix} holds something else; give an empty or new folder")
     return prefix
+
+
+def _check_components(prefix: Path) -> None:
+    """Raise InstallError if anybody but this user and root may replace the prefix, or a folder above it."""
+    for above in [*reversed(prefix.parents), prefix]:
+        _check_component(prefix, above)
 
 
 def _check_component(prefix: Path, above: Path) -> None:
@@ -50,14 +57,52 @@ def _check_component(prefix: Path, above: Path) -> None:
         return
     except OSError as error:
         raise InstallError(f"--prefix {prefix}: {above} cannot be read: {error.strerror}; give another") from error
+    if state.st_uid not in (0, os.geteuid()) and (above == prefix or not _unmapped(state.st_uid)):
+        raise InstallError(
+            f"--prefix {prefix}: {above} belongs to {_user(state.st_uid)}, who may replace what is installed; install "
+            f"as that user, or give another prefix"
+        )
     if stat.S_ISLNK(state.st_mode):
         if above == prefix or above.parent.stat().st_mode & 0o022:
             raise InstallError(f"--prefix {prefix}: {above} is a link that others may change; give the folder itself")
         return
     if not stat.S_ISDIR(state.st_mode):
         raise InstallError(f"--prefix {prefix}: {above} is no folder; give another prefix")
-    if state.st_mode & 0o002 and (above == prefix or not state.st_mode & stat.S_ISVTX):
+    if state.st_mode & stat.S_ISVTX and above != prefix:
+        return  # only owners replace what is in it
+    if state.st_mode & 0o002:
         raise InstallError(f"--prefix {prefix}: anyone may write in {above}; `chmod o-w` it, or give another prefix")
+    if state.st_mode & 0o020 and (others := _others_in(state.st_gid)):
+        raise InstallError(
+            f"--prefix {prefix}: {others} may write in {above} by its group; `chmod g-w` it, or give another prefix"
+        )
+
+
+def _unmapped(number: int) -> bool:
+    """Whether an id stands for all that have none in this user namespace, the machine's root among them."""
+    if number != int(Path("/proc/sys/kernel/overflowuid").read_text()):
+        return False
+    rows = [[int(word) for word in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    return not any(first <= number < first + count for first, _, count in rows)
+
+
+def _user(number: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"
+
+
+def _others_in(number: int) -> str:
+    """A member of a group, as far as they are listed here, that is neither this user nor root; "" if there is none."""
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    own = {name for name, user in users.items() if user.pw_uid in (0, os.geteuid())}
+    try:
+        listed = set(grp.getgrgid(number).gr_mem)
+    except KeyError:
+        listed = set()
+    listed |= {name for name, user in users.items() if user.pw_gid == number}
+    return next((f"user {name}" for name in sorted(listed - own)), "")
 
 
 def _is_ours(prefix: Path) -> bool:
@@ -73,6 +118,7 @@ def opened(prefix: Path) -> Iterator[None]:
     programs would not run."""
     try:
         prefix.mkdir(parents=True, exist_ok=True)
+        _check_components(prefix)  # again: what was missing before may be somebody else's now
         with (prefix / _LOCK).open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -28,9 +28,7 @@ def self_test(prefix: Path, version: Path, extras: list[str]) -> list[str]:
     """What `cra doctor` found that does not matter yet. Raises InstallError for what does, or a package that cannot be
     imported."""
     print("self-test", flush=True)
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    env = {"HOME": str(prefix), **kept, **variables(prefix, version)}
-    env["PATH"] = f"{version / 'env' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    env = cra_environment(prefix, version)
     python, cra = str(version / "env" / "bin" / "python"), str(version / "env" / "bin" / "cra")
     print(f"  cra {_run([cra, '--version'], env).strip()}", flush=True)
     for extra in extras:
@@ -48,13 +46,28 @@ def self_test(prefix: Path, version: Path, extras: list[str]) -> list[str]:
     return failed
 
 
-def _run(argv: list[str], env: dict[str, str], *, failing: bool = False) -> str:
+def cra_environment(prefix: Path, version: Path) -> dict[str, str]:
+    """The environment that a version's programs run in before the command in bin/ leads to it."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    env = {"HOME": str(prefix), **kept, **variables(prefix, version)}
+    env["PATH"] = f"{version / 'env' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return env
+
+
+def run_program(argv: list[str], env: dict[str, str], *, failing: bool = False) -> str:
     """What a program prints; with `failing` it may end with 1. Raises InstallError."""
     try:
         done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=_SECONDS, cwd="/")
     except (OSError, subprocess.SubprocessError) as error:
-        raise InstallError(f"self-test: {' '.join(argv)} does not run ({error}); run this again") from error
+        raise InstallError(f"{' '.join(argv)} does not run ({error}); run this again") from error
     if done.returncode and not (failing and done.returncode == 1 and done.stdout):
         lines = done.stderr.strip().splitlines() or ["it says nothing"]
-        raise InstallError(f"self-test: {' '.join(argv)} ended with {done.returncode}: {lines[-1]}")
+        raise InstallError(f"{' '.join(argv)} ended with {done.returncode}: {lines[-1]}")
     return done.stdout
+
+
+def _run(argv: list[str], env: dict[str, str], *, failing: bool = False) -> str:
+    try:
+        return run_program(argv, env, failing=failing)
+    except InstallError as error:
+        raise InstallError(f"self-test: {error}") from error
