@@ -1,5 +1,6 @@
 """One package's way from a medium into the corpus: copied, checked from the cheapest check on, validated, moved."""
 
+import contextlib
 import json
 import os
 import secrets
@@ -10,12 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exchange.intake.checking import CheckLog, check_content, check_listing, check_manifest
+from exchange.intake.checking import CheckLog, check_content, check_files_named, check_listing, check_manifest
 from exchange.intake.gold import Sandboxed, build_environments, validate_again
 from exchange.intake.history import extend, package_here, require_newer
 from exchange.intake.integration import integrate
 from exchange.intake.ledger import IntakeFolders, last_arrival, read_events, record
-from exchange.intake.quarantine import check_space, content_hash, copy_files, list_tree, listing_hash, unlisted_hash
+from exchange.intake.medium import MediumReader
+from exchange.intake.quarantine import (
+    check_large_files,
+    check_space,
+    content_hash,
+    copy_files,
+    list_tree,
+    listing_hash,
+    unlisted_hash,
+)
 from exchange.intake.reservation import use_of
 from harness.packages.checks.arriving_clone import remove_caches
 from harness.packages.checks.tree import TreeFile
@@ -27,6 +37,7 @@ from models.errors import (
     EnvironmentFault,
     InfrastructureError,
     ManifestError,
+    MoveUnconfirmed,
     PackageRefused,
     RepositoryError,
     WheelError,
@@ -64,6 +75,10 @@ class IntakeContext:
     progress: Progress
     dry_run: bool = False
     keep_refused: bool = False
+
+    def reading(self, folder: Path) -> MediumReader:
+        """A reader of a folder on a medium."""
+        return MediumReader(folder, self.limits, self.folders.root)
 
 
 @dataclass
@@ -110,8 +125,8 @@ def source_text(path: Path) -> str:
 def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
     """Take in the package in a folder of a medium; the event, which is in the ledger.
 
-    Nothing but the ledger is left of a package that is refused. The caller holds the lock. Raises InfrastructureError
-    only where the ledger cannot be written.
+    Nothing but the ledger is left of a package that is refused. The caller holds the lock. Raises MoveUnconfirmed, and
+    InfrastructureError only where the ledger cannot be written.
     """
     arrival = _Arrival(context, source)
     try:
@@ -119,6 +134,8 @@ def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
         event = _checked(arrival)
     except PackageRefused as error:
         event = _refused(arrival, error.reason, str(error))
+    except MoveUnconfirmed:
+        raise
     except tuple(_FAULTS) as error:
         reason = next(reason for kind, reason in _FAULTS.items() if isinstance(error, kind))
         event = _refused(arrival, reason, str(error))
@@ -175,44 +192,59 @@ def _checked(arrival: _Arrival) -> IntakeEvent:
 
 
 def _copied(arrival: _Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
-    """The copy in quarantine, its manifest, and the list of its files. The manifest is copied and checked first."""
-    limits, incoming = arrival.context.limits, arrival.folder / "incoming"
-    with arrival.log.check("listing"):
+    """The copy in quarantine, its manifest, and the list of its files.
+
+    The manifest is copied and checked first, then the ends of large files where they are, then all else is copied.
+    """
+    context, incoming = arrival.context, arrival.folder / "incoming"
+    with arrival.log.check("listing"), contextlib.ExitStack() as opened:
         try:
-            entries = list_tree(arrival.source, limits)
+            medium = opened.enter_context(context.reading(arrival.source))
+            entries = list_tree(medium)
+            arrival.knows(listing=listing_hash(medium, entries))
         except PackageRefused as error:
             arrival.knows(listing=unlisted_hash(arrival.source, error))
             raise
         total = sum(each.size for each in entries if not each.folder)
-        arrival.knows(files=len(entries), bytes=total, listing=listing_hash(entries))
-    check_listing(arrival.log, entries)
-    check_space(arrival.folder, entries)
-    incoming.mkdir()
-    first = [each for each in entries if each.path == MANIFEST]
-    hashes = copy_files(arrival.source, incoming, first, lambda size: None)
-    manifest = check_manifest(arrival.log, incoming)
-    arrival.knows(
-        name=manifest.name,
-        identity=manifest.identity(),
-        head=manifest.head,
-        valid=sum(each.valid for each in manifest.instances),
-    )
-    named = arrival.folder / "named"
-    named.mkdir()
-    directory = incoming.rename(named / manifest.name)
+        arrival.knows(files=len(entries), bytes=total)
+        kept_open = opened.pop_all()
+    with kept_open:
+        check_listing(arrival.log, entries)
+        check_space(arrival.folder, entries)
+        incoming.mkdir()
+        first = [each for each in entries if each.path == MANIFEST]
+        hashes = copy_files(medium, incoming, first, lambda size: None)
+        manifest = check_manifest(arrival.log, incoming)
+        arrival.knows(
+            name=manifest.name,
+            identity=manifest.identity(),
+            head=manifest.head,
+            valid=sum(each.valid for each in manifest.instances),
+        )
+        check_files_named(arrival.log, entries, manifest)
+        with arrival.log.check("large-files"):
+            check_large_files(medium, entries)
+        named = arrival.folder / "named"
+        named.mkdir()
+        directory = incoming.rename(named / manifest.name)
+        with arrival.log.check("copy"):
+            rest = [each for each in entries if each.path != MANIFEST]
+            hashes |= copy_files(medium, directory, rest, _told(context, manifest.name, total))
+            arrival.knows(content=content_hash(hashes))
+    return directory, manifest, entries
+
+
+def _told(context: IntakeContext, name: str, total: int) -> Callable[[int], None]:
+    """A listener of copied bytes that tells the progress of each hundredth of them."""
     done = 0
 
     def copied(size: int) -> None:
         nonlocal done
         before, done = done * 100 // max(total, 1), done + size
         if done * 100 // max(total, 1) > before:
-            arrival.context.progress(f"{manifest.name}: copying, MiB", done >> 20, total >> 20)
+            context.progress(f"{name}: copying, MiB", done >> 20, total >> 20)
 
-    with arrival.log.check("copy"):
-        rest = [each for each in entries if each.path != MANIFEST]
-        hashes |= copy_files(arrival.source, directory, rest, copied)
-        arrival.knows(content=content_hash(hashes))
-    return directory, manifest, entries
+    return copied
 
 
 def _already_here(arrival: _Arrival) -> IntakeEvent | None:

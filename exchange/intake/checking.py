@@ -12,7 +12,7 @@ from harness.packages.checks.arriving_trees import check_trees
 from harness.packages.checks.arriving_wheels import check_fit, check_wheel_roles, check_wheel_set
 from harness.packages.checks.clone import missing_commits
 from harness.packages.checks.reading import read_bounded
-from harness.packages.checks.tree import TreeFile, bad_name, check_layout, check_names, check_starts
+from harness.packages.checks.tree import TreeFile, bad_name, check_holes, check_layout, check_names, check_starts
 from harness.packages.package import MANIFEST, RepoPackage, archives_in, read_package
 from harness.packages.reach import misstated_reaches, self_provided
 from models.errors import (
@@ -56,11 +56,12 @@ class CheckLog:
 
 
 def check_listing(log: CheckLog, entries: Sequence[TreeFile]) -> None:
-    """Check names and the layout of a tree before anything of it is read. Raises PackageRefused."""
+    """Check names, layout and declared sizes of a tree before anything of it is read. Raises PackageRefused."""
     with log.check("names"):
         check_names(entries)
     with log.check("layout"):
         check_layout(entries)
+        check_holes(entries)
 
 
 def check_manifest(log: CheckLog, directory: Path) -> Manifest:
@@ -79,6 +80,19 @@ def check_manifest(log: CheckLog, directory: Path) -> Manifest:
         _check_name(manifest.name)
         _check_ids(manifest)
     return manifest
+
+
+def check_files_named(log: CheckLog, entries: Sequence[TreeFile], manifest: Manifest) -> None:
+    """Check that the files listed are those that the manifest names, by their names alone. Raises PackageRefused."""
+    with log.check("files"):
+        folders = {kind: {each.path.partition("/")[2] for each in entries if each.path.startswith(f"{kind}/")}
+                   for kind in ("packages", FOLDER)}  # fmt: skip
+        check_wheel_set(folders["packages"], {*manifest.wheels, *archives_in(manifest)})
+        known = {f"{file.sha256}.py" for each in manifest.instances if each.generated for file in each.generated.files}
+        if stray := sorted(folders[FOLDER] - known):
+            raise PackageRefused(
+                RefusalReason.FOREIGN_FILE, f"{FOLDER}/{shown(stray[0])} is not in the manifest; remove it"
+            )
 
 
 def _check_name(name: str) -> None:
@@ -102,7 +116,7 @@ def check_content(
     """Check all files of a package; its history is cloned to `copy`, object by object. Raises PackageRefused."""
     with log.check("kinds"):
         check_starts(directory, entries)
-        _check_generated(directory, manifest)
+        _check_generated(directory)
     with log.check("wheels"):
         _check_wheels(directory, manifest, limits)
     with log.check("git-files"):
@@ -116,26 +130,19 @@ def check_content(
         return _check_identity(directory)
 
 
-def _check_generated(directory: Path, manifest: Manifest) -> None:
-    known = {f"{file.sha256}.py" for each in manifest.instances if each.generated for file in each.generated.files}
+def _check_generated(directory: Path) -> None:
     folder = directory / FOLDER
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if stray := sorted(there - known):
-        raise PackageRefused(
-            RefusalReason.FOREIGN_FILE, f"{FOLDER}/{shown(stray[0])} is not in the manifest; remove it"
-        )
-    for name in sorted(there):
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         try:
-            (folder / name).read_bytes().decode()  # at most 64 KiB
+            path.read_bytes().decode()  # at most 64 KiB
         except UnicodeDecodeError as error:
             raise PackageRefused(
-                RefusalReason.FOREIGN_FILE, f"{FOLDER}/{name} is no text in UTF-8; prepare the package again"
+                RefusalReason.FOREIGN_FILE, f"{FOLDER}/{path.name} is no text in UTF-8; prepare the package again"
             ) from error
 
 
 def _check_wheels(directory: Path, manifest: Manifest, limits: IntakeSettings) -> None:
     archives, wheels = archives_in(manifest), directory / "packages"
-    check_wheel_set(directory, [*manifest.wheels, *archives])
     check_fit(manifest)
     total = 0
     try:

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.attacks._package import honest_package
 from exchange.intake.batch import ingest, watch
 from exchange.intake.history import package_here
+from exchange.intake.medium import MediumReader
 from exchange.intake.quarantine import check_space, content_hash, copy_files, list_tree
 from harness.packages.checks.tree import TreeFile
 from models.errors import PackageRefused, UsageError
@@ -25,9 +26,15 @@ def _ignore(size: int) -> None:
     """A listener of copied bytes."""
 
 
+def _listed(source: Path) -> list[TreeFile]:
+    with MediumReader(source, LIMITS) as medium:
+        return list_tree(medium)
+
+
 def _copied(source: Path, target: Path, entries: list[TreeFile]) -> dict[str, str]:
     target.mkdir()
-    return copy_files(source, target, entries, _ignore)
+    with MediumReader(source, LIMITS) as medium:
+        return copy_files(medium, target, entries, _ignore)
 
 
 @pytest.fixture
@@ -40,20 +47,20 @@ def source(tmp_path: Path) -> Path:
 
 def test_a_copy_is_the_same_without_modes(source: Path, tmp_path: Path) -> None:
     (source / "b").chmod(0o755)
-    entries = list_tree(source, LIMITS)
+    entries = _listed(source)
     assert [each.path for each in entries] == ["b", "below", "below/a"]
     hashes = _copied(source, tmp_path / "copy", entries)
     assert (tmp_path / "copy" / "below" / "a").read_bytes() == b"honest" * 1000
     assert not (tmp_path / "copy" / "b").stat().st_mode & 0o111
-    again = _copied(source, tmp_path / "again", list_tree(source, LIMITS))
+    again = _copied(source, tmp_path / "again", _listed(source))
     assert content_hash(hashes) == content_hash(again)
     (source / "below" / "a").write_bytes(b"other." * 1000)
-    assert content_hash(_copied(source, tmp_path / "third", list_tree(source, LIMITS))) != content_hash(hashes)
+    assert content_hash(_copied(source, tmp_path / "third", _listed(source))) != content_hash(hashes)
 
 
 @pytest.mark.parametrize("change", ["longer", "shorter", "rewritten", "link", "pipe", "folder is a link"])
 def test_a_file_that_changed_after_it_was_listed_is_refused(change: str, source: Path, tmp_path: Path) -> None:
-    entries, place = list_tree(source, LIMITS), source / "below" / "a"
+    entries, place = _listed(source), source / "below" / "a"
     if change == "longer":
         place.write_bytes(b"honest" * 1001)
     elif change == "shorter":
@@ -73,7 +80,7 @@ def test_a_file_that_changed_after_it_was_listed_is_refused(change: str, source:
 
 
 def test_a_medium_that_is_pulled_is_a_fault_that_passes(source: Path, tmp_path: Path) -> None:
-    entries = list_tree(source, LIMITS)
+    entries = _listed(source)
     shutil.rmtree(source / "below")
     with pytest.raises(PackageRefused) as refused:
         _copied(source, tmp_path / "copy", entries)
@@ -81,7 +88,7 @@ def test_a_medium_that_is_pulled_is_a_fault_that_passes(source: Path, tmp_path: 
     assert refused.value.reason.transient
     shutil.rmtree(source)
     with pytest.raises(PackageRefused, match="plug the medium in"):
-        list_tree(source, LIMITS)
+        _listed(source)
 
 
 def test_a_file_that_flips_while_it_is_read_is_copied_whole_or_refused(tmp_path: Path, runtime: Runtime) -> None:
@@ -147,9 +154,11 @@ def test_a_damaged_medium_is_not_read_at_each_look(tmp_path: Path, runtime: Runt
     """A file is longer than the disk, which may change: it is tried again, after a while."""
     context, mount = intake_in(tmp_path / "data", runtime), tmp_path / "mount"
     package = honest_package(mount)
-    with (package / "packages" / "more-1.0-py3-none-any.whl").open("wb") as file:
+    objects = package / "repo" / "objects" / "aa"
+    objects.mkdir(exist_ok=True)
+    with (objects / ("a" * 38)).open("wb") as file:
         file.truncate(shutil.disk_usage(tmp_path).total)
-    context = replace(context, limits=IntakeSettings(max_bytes=1 << 60))
+    context = replace(context, limits=IntakeSettings(max_bytes=1 << 60, max_file_bytes=1 << 60))
     looks = 0
 
     def pause(seconds: float) -> None:
