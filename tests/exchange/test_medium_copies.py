@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attacks._package import honest_package
+from exchange.intake import batch
 from exchange.intake.batch import ingest, watch
 from exchange.intake.history import package_here
 from exchange.intake.medium import MediumReader
@@ -125,6 +126,51 @@ def test_a_package_that_does_not_fit_the_disk_is_not_copied(source: Path, tmp_pa
     assert refused.value.reason.transient
 
 
+def test_a_watch_sees_a_file_of_equal_size_and_time(tmp_path: Path, runtime: Runtime) -> None:
+    """A damaged wheel was refused; a copy that keeps times brings the right one."""
+    context, mount = intake_in(tmp_path / "data", runtime), tmp_path / "mount"
+    [wheel] = (honest_package(mount) / "packages").iterdir()
+    honest, when = wheel.read_bytes(), wheel.stat()
+    wheel.write_bytes(honest[:-100] + bytes(100))
+    os.utime(wheel, ns=(when.st_atime_ns, when.st_mtime_ns))
+    looks = 0
+
+    def pause(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            wheel.write_bytes(honest)
+            os.utime(wheel, ns=(when.st_atime_ns, when.st_mtime_ns))
+        elif looks == 6:
+            raise KeyboardInterrupt
+
+    seen = []
+    with pytest.raises(KeyboardInterrupt):
+        for events in watch(context, mount, nobody, pause):
+            seen += [(looks, each.reason) for each in events]
+    assert seen == [(1, RefusalReason.WHEEL), (4, RefusalReason.NO_VALID_INSTANCE)]
+
+
+def test_a_large_file_that_is_not_of_its_kind_is_not_copied(tmp_path: Path, runtime: Runtime) -> None:
+    """All of it is a hole, or all but its first bytes, or only some of it lies in holes: nothing of it is copied."""
+    context = intake_in(tmp_path / "data", runtime)
+    for number, (start, size, reason) in enumerate(
+        [
+            (b"", 64 << 30, RefusalReason.TOO_LARGE),
+            (b"", 3 << 30, RefusalReason.TOO_LARGE),
+            (b"PK\x03\x04", 32 << 20, RefusalReason.ARCHIVE),
+            (b"", 2 << 20, RefusalReason.ARCHIVE),
+        ]
+    ):
+        package = honest_package(tmp_path / str(number))
+        [wheel] = (package / "packages").iterdir()
+        with wheel.open("wb") as file:
+            file.write(start)
+            file.truncate(size)
+        [event] = ingest(context, package, nobody)
+        assert (event.reason, "copy" in {each.check for each in event.checks}) == (reason, False), event.detail
+
+
 def test_a_watched_folder_is_read_when_it_rests_and_each_package_once(tmp_path: Path, runtime: Runtime) -> None:
     context, mount = intake_in(tmp_path / "data", runtime), tmp_path / "mount"
     looks = 0
@@ -150,8 +196,11 @@ def test_a_watched_folder_is_read_when_it_rests_and_each_package_once(tmp_path: 
     assert seen == [(3, RefusalReason.EXECUTABLE), (9, RefusalReason.ARCHIVE)]
 
 
-def test_a_damaged_medium_is_not_read_at_each_look(tmp_path: Path, runtime: Runtime) -> None:
+def test_a_damaged_medium_is_not_read_at_each_look(
+    tmp_path: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file is longer than the disk, which may change: it is tried again, after a while."""
+    monkeypatch.setattr(batch, "RETRY_SECONDS", 6 * batch.POLL_SECONDS)
     context, mount = intake_in(tmp_path / "data", runtime), tmp_path / "mount"
     package = honest_package(mount)
     objects = package / "repo" / "objects" / "aa"
@@ -164,14 +213,14 @@ def test_a_damaged_medium_is_not_read_at_each_look(tmp_path: Path, runtime: Runt
     def pause(seconds: float) -> None:
         nonlocal looks
         looks += 1
-        if looks == 150:
+        if looks == 9:
             raise KeyboardInterrupt
 
     seen = []
     with pytest.raises(KeyboardInterrupt):
         for events in watch(context, mount, nobody, pause):
             seen += [(looks, each.reason) for each in events]
-    assert seen == [(1, RefusalReason.DISK_FULL), (121, RefusalReason.DISK_FULL)]
+    assert seen == [(1, RefusalReason.DISK_FULL), (7, RefusalReason.DISK_FULL)]
 
 
 def test_a_name_that_differs_in_case_from_one_in_the_corpus_is_taken(tmp_path: Path) -> None:
