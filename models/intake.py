@@ -50,8 +50,8 @@ class CheckOutcome(Frozen):
 class ArrivedPackage(Frozen):
     """A package as it came: its claims.
 
-    `listing` is the hash of the names, sizes and times of its files, `content` that of what is in them; fields are
-    empty where nothing was read.
+    `listing` is the hash of the names, sizes and times of its files, `content` that of what is in them; `known_wheels`
+    of its wheels are known here by name and hash. Fields are empty where nothing was read.
     """
 
     source: str
@@ -62,6 +62,8 @@ class ArrivedPackage(Frozen):
     head: str = ""
     files: int = 0
     bytes: int = 0
+    wheels: int = 0
+    known_wheels: int = 0
     valid: int = 0
 
 

@@ -33,6 +33,7 @@ class RefusalReason(StrEnum):
     # the wheels
     WHEEL = "wheel"
     WHEEL_SET = "wheel-set"  # missing, or not in the manifest
+    WHEEL_ALTERED = "wheel-altered"  # a file of this name is known here, with another hash
     WHEEL_PLATFORM = "wheel-platform"
     WHEEL_SHADOWS = "wheel-shadows"
     WHEEL_STARTUP = "wheel-startup"

@@ -2,21 +2,17 @@
 
 import contextlib
 import json
-import os
-import secrets
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from exchange.intake.checking import CheckLog, check_content, check_files_named, check_listing, check_manifest
+from exchange.intake.checking import check_content, check_files_named, check_listing, check_manifest
+from exchange.intake.context import Arrival, IntakeContext
 from exchange.intake.gold import Sandboxed, build_environments, validate_again
 from exchange.intake.history import extend, package_here, require_newer
 from exchange.intake.integration import integrate
-from exchange.intake.ledger import IntakeFolders, last_arrival, read_events, record
-from exchange.intake.medium import MediumReader
+from exchange.intake.ledger import last_arrival, read_events, record
+from exchange.intake.present import check_known_wheels, check_origin, manifests_here
 from exchange.intake.quarantine import (
     check_large_files,
     check_space,
@@ -29,7 +25,14 @@ from exchange.intake.quarantine import (
 from exchange.intake.reservation import use_of
 from harness.packages.checks.arriving_clone import remove_caches
 from harness.packages.checks.tree import TreeFile
-from harness.packages.package import MANIFEST, TIMINGS, RepoPackage, read_manifest, write_atomically
+from harness.packages.package import (
+    MANIFEST,
+    TIMINGS,
+    RepoPackage,
+    read_manifest,
+    read_package,
+    write_atomically,
+)
 from host.private import private_directory
 from host.throwaway import discard
 from models.errors import (
@@ -42,12 +45,8 @@ from models.errors import (
     RepositoryError,
     WheelError,
 )
-from models.intake import ArrivedPackage, IntakeEvent, IntakeSettings, IntakeVerdict, RefusalReason
+from models.intake import IntakeEvent, IntakeVerdict, RefusalReason
 from models.manifest import Manifest
-from runtime.trees import Runtime
-
-if TYPE_CHECKING:
-    from store.database import Engine
 
 _FAULTS: dict[type[CleanRoomError], RefusalReason] = {
     RepositoryError: RefusalReason.GIT_OBJECTS,
@@ -57,69 +56,6 @@ _FAULTS: dict[type[CleanRoomError], RefusalReason] = {
     InfrastructureError: RefusalReason.MACHINE,
 }
 """Errors of other parts that end one package's arrival, and no others', with the reason that each is recorded as."""
-Progress = Callable[[str, int, int], None]
-"""Called with the name of the work, the units done (bytes of a copy, instances of a validation), and their total."""
-
-
-@dataclass(frozen=True)
-class IntakeContext:
-    """What an intake works with; `progress` and `stage` are told what it is at."""
-
-    folders: IntakeFolders
-    limits: IntakeSettings
-    runtime: Runtime
-    cache: Path
-    curated: "Engine"
-    raw: "Engine"
-    stage: Callable[[str], None]
-    progress: Progress
-    dry_run: bool = False
-    keep_refused: bool = False
-
-    def reading(self, folder: Path) -> MediumReader:
-        """A reader of a folder on a medium."""
-        return MediumReader(folder, self.limits, self.folders.root)
-
-
-@dataclass
-class _Arrival:
-    """The state of one arrival: what is known of the package so far."""
-
-    context: IntakeContext
-    source: Path
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
-    package: ArrivedPackage = field(init=False)
-    log: CheckLog = field(init=False)
-    started: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        self.package = ArrivedPackage(source=source_text(self.source))
-        self.log = CheckLog(self.context.stage)
-
-    @property
-    def folder(self) -> Path:
-        """The folder of this arrival in quarantine."""
-        return self.context.folders.quarantine / self.id
-
-    def event(self, verdict: IntakeVerdict) -> IntakeEvent:
-        """The event as of now."""
-        return IntakeEvent(
-            id=self.id,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            verdict=verdict,
-            package=self.package,
-            checks=tuple(self.log.outcomes),
-            seconds=round(time.monotonic() - self.started, 3),
-        )
-
-    def knows(self, **facts: object) -> None:
-        """Add facts about the package."""
-        self.package = self.package.model_copy(update=facts)
-
-
-def source_text(path: Path) -> str:
-    """A path on a medium as the ledger can hold it: bytes that are not UTF-8 are spelled out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
@@ -128,7 +64,7 @@ def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
     Nothing but the ledger is left of a package that is refused. The caller holds the lock. Raises MoveUnconfirmed, and
     InfrastructureError only where the ledger cannot be written.
     """
-    arrival = _Arrival(context, source)
+    arrival = Arrival(context, source)
     try:
         private_directory(arrival.folder)
         event = _checked(arrival)
@@ -146,7 +82,7 @@ def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
     return event
 
 
-def _refused(arrival: _Arrival, reason: RefusalReason, detail: str) -> IntakeEvent:
+def _refused(arrival: Arrival, reason: RefusalReason, detail: str) -> IntakeEvent:
     event = arrival.event(IntakeVerdict.REFUSED).model_copy(update={"reason": reason, "detail": detail[:1000]})
     if arrival.context.keep_refused and arrival.folder.is_dir():
         kept = private_directory(arrival.context.folders.refused)
@@ -155,7 +91,7 @@ def _refused(arrival: _Arrival, reason: RefusalReason, detail: str) -> IntakeEve
     return event
 
 
-def _checked(arrival: _Arrival) -> IntakeEvent:
+def _checked(arrival: Arrival) -> IntakeEvent:
     """The event of a package that passed all checks. Raises PackageRefused, InfrastructureError, OSError."""
     context = arrival.context
     directory, manifest, entries = _copied(arrival)
@@ -176,6 +112,8 @@ def _checked(arrival: _Arrival) -> IntakeEvent:
     package, lost = _validated(arrival, package, known)
     if here is not None:
         package = extend(package, here)
+    with arrival.log.check("result"):
+        package = _result(package)
     event = arrival.event(IntakeVerdict.ACCEPTED if here is None else IntakeVerdict.UPDATED)
     valid = sum(each.valid for each in package.manifest.instances)
     event = event.model_copy(update={"identity": package.identity, "use": use, "valid": valid, "lost": lost})
@@ -191,7 +129,7 @@ def _checked(arrival: _Arrival) -> IntakeEvent:
     return event
 
 
-def _copied(arrival: _Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
+def _copied(arrival: Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
     """The copy in quarantine, its manifest, and the list of its files.
 
     The manifest is copied and checked first, then the ends of large files where they are, then all else is copied.
@@ -222,6 +160,10 @@ def _copied(arrival: _Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
             valid=sum(each.valid for each in manifest.instances),
         )
         check_files_named(arrival.log, entries, manifest)
+        with arrival.log.check("known"):
+            here = manifests_here(context.folders.corpus)
+            check_origin(manifest, here)
+            arrival.knows(wheels=len(manifest.wheels), known_wheels=check_known_wheels(manifest, here))
         with arrival.log.check("large-files"):
             check_large_files(medium, entries)
         named = arrival.folder / "named"
@@ -247,7 +189,7 @@ def _told(context: IntakeContext, name: str, total: int) -> Callable[[int], None
     return copied
 
 
-def _already_here(arrival: _Arrival) -> IntakeEvent | None:
+def _already_here(arrival: Arrival) -> IntakeEvent | None:
     """The event of a package whose very files were integrated before, if the corpus still holds what came of them."""
     folders = arrival.context.folders
     before = last_arrival(read_events(folders), arrival.package.content)
@@ -265,7 +207,19 @@ def _already_here(arrival: _Arrival) -> IntakeEvent | None:
     return event
 
 
-def _validated(arrival: _Arrival, package: RepoPackage, known: set[str]) -> tuple[RepoPackage, dict[str, str]]:
+def _result(package: RepoPackage) -> RepoPackage:
+    """The package as the corpus would hold it, read as every program will. Raises PackageRefused if none could.
+
+    Texts of a history that no manifest has room for are told here first.
+    """
+    try:
+        return read_package(package.directory)
+    except ManifestError as error:
+        why = str(error).replace(f"{package.directory}/", "").replace(str(package.directory), package.manifest.name)
+        raise PackageRefused(RefusalReason.IDENTITY, f"what the history says cannot be kept: {why}") from error
+
+
+def _validated(arrival: Arrival, package: RepoPackage, known: set[str]) -> tuple[RepoPackage, dict[str, str]]:
     """The package with instances as they are valid here, written in quarantine; and those that are lost.
 
     Those at `known` commits are valid in the corpus already.

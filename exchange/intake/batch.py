@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exchange.intake.arrival import IntakeContext, source_text, take_in
+from exchange.intake.arrival import take_in
+from exchange.intake.context import IntakeContext, source_text
 from exchange.intake.integration import recover
 from exchange.intake.ledger import decided_listings, read_events, record
 from exchange.intake.medium import Facts, MediumFault, MediumReader

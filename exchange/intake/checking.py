@@ -4,10 +4,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 
 from harness.packages.checks import manifest_findings, parse_manifest, shown
-from harness.packages.checks.arriving_clone import check_clone_files, check_object_sizes, check_refs, check_submodules
+from harness.packages.checks.arriving_clone import (
+    check_clone_files,
+    check_object_sizes,
+    check_packed_refs,
+    check_refs,
+    check_submodules,
+)
+from harness.packages.checks.arriving_plugins import check_plugins, plugins_of
 from harness.packages.checks.arriving_trees import check_trees
 from harness.packages.checks.arriving_wheels import check_fit, check_wheel_roles, check_wheel_set
 from harness.packages.checks.clone import missing_commits
@@ -31,6 +39,8 @@ from repos.strict_clone import strict_clone
 from runtime.environments import check_together, check_wheel
 from runtime.environments.node.archives import check_archive
 
+_DAYS_AHEAD = 31
+"""Days that clocks may differ."""
 Stage = Callable[[str], None]
 """Called with the name of each check as it begins."""
 
@@ -78,6 +88,7 @@ def check_manifest(log: CheckLog, directory: Path) -> Manifest:
         if finding := next(manifest_findings(manifest), None):
             raise PackageRefused(RefusalReason.MANIFEST, f"{MANIFEST}: {finding}")
         _check_name(manifest.name)
+        _check_days(manifest)
         _check_ids(manifest)
     return manifest
 
@@ -101,6 +112,18 @@ def _check_name(name: str) -> None:
         raise PackageRefused(RefusalReason.MANIFEST, f"the name {shown(name)} {why}; prepare it under another name")
 
 
+def _check_days(manifest: Manifest) -> None:
+    """No release of an environment can be from a day to come."""
+    most = date.today() + timedelta(days=_DAYS_AHEAD)
+    for environment in manifest.environments:
+        if date.fromisoformat(environment.cutoff) > most:
+            raise PackageRefused(
+                RefusalReason.MANIFEST,
+                f"an environment's releases go to {environment.cutoff}, after today ({date.today()}); "
+                "check the clock of both machines",
+            )
+
+
 def _check_ids(manifest: Manifest) -> None:
     for instance in manifest.instances:
         if instance.instance_id != f"{manifest.name}__{instance.commit[:12]}":
@@ -121,6 +144,7 @@ def check_content(
         _check_wheels(directory, manifest, limits)
     with log.check("git-files"):
         check_clone_files(directory / "repo")
+        check_packed_refs(directory / "repo")
         check_refs(Git(directory / "repo"))
     with log.check("git-sizes"):
         check_object_sizes(Git(directory / "repo"), limits)
@@ -145,10 +169,12 @@ def _check_wheels(directory: Path, manifest: Manifest, limits: IntakeSettings) -
     archives, wheels = archives_in(manifest), directory / "packages"
     check_fit(manifest)
     total = 0
+    plugins: dict[str, tuple[str, ...]] = {}
     try:
         for name, sha256 in sorted(manifest.wheels.items()):
             check_wheel(wheels / name, sha256)
             total += check_wheel_roles(wheels / name)
+            plugins[name] = plugins_of(wheels / name)
             if total > limits.max_unpacked:
                 raise PackageRefused(
                     RefusalReason.TOO_LARGE,
@@ -158,6 +184,7 @@ def _check_wheels(directory: Path, manifest: Manifest, limits: IntakeSettings) -
             check_archive(wheels / name, sha512)
         for environment in manifest.environments:
             check_together({wheels / name: manifest.wheels[name] for name in environment.wheels})
+            check_plugins((name, plugins[name]) for name in environment.wheels)
     except WheelError as error:
         raise PackageRefused(RefusalReason.WHEEL, str(error).replace(str(directory), manifest.name)) from error
 

@@ -9,8 +9,8 @@ import pytest
 
 from evals.sets import reserve
 from exchange.intake import integration
-from exchange.intake.arrival import IntakeContext
 from exchange.intake.batch import ingest
+from exchange.intake.context import IntakeContext
 from exchange.intake.ledger import read_events
 from flows.packages import corpus_packages
 from harness.packages.contents import package_content

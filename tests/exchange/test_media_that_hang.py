@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.attacks._package import honest_package
 from exchange.intake import batch
-from exchange.intake.arrival import IntakeContext
 from exchange.intake.batch import ingest, watch
+from exchange.intake.context import IntakeContext
 from exchange.intake.ledger import read_events
 from exchange.intake.medium import MediumReader
 from host.locks import process_lock

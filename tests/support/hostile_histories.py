@@ -148,7 +148,7 @@ def new_commit(package: Path, files: dict[str, str], message: str) -> str:
     tree = git(repo, "write-tree", GIT_INDEX_FILE=index)
     Path(index).unlink()
     when = {"GIT_AUTHOR_DATE": "2025-03-22T10:00:00Z", "GIT_COMMITTER_DATE": "2025-03-22T10:00:00Z"}
-    commit = git(repo, "commit-tree", "-p", "HEAD", "-m", message, tree, **when)
+    commit = git(repo, "commit-tree", "-p", "HEAD", tree, stdin=message.encode(), **when)
     git(repo, "update-ref", "HEAD", commit)
     return commit
 
