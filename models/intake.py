@@ -51,7 +51,8 @@ class ArrivedPackage(Frozen):
     """A package as it came: its claims.
 
     `listing` is the hash of the names, sizes and times of its files, `content` that of what is in them; `known_wheels`
-    of its wheels are known here by name and hash. Fields are empty where nothing was read.
+    of its wheels are known here by name and hash, and `plugins` are those that are not and register plugins of pytest.
+    Fields are empty where nothing was read.
     """
 
     source: str
@@ -64,6 +65,7 @@ class ArrivedPackage(Frozen):
     bytes: int = 0
     wheels: int = 0
     known_wheels: int = 0
+    plugins: tuple[str, ...] = ()
     valid: int = 0
 
 

@@ -24,6 +24,7 @@ from exchange.intake.quarantine import (
 )
 from exchange.intake.reservation import use_of
 from harness.packages.checks.arriving_clone import remove_caches
+from harness.packages.checks.arriving_plugins import plugins_of
 from harness.packages.checks.tree import TreeFile
 from harness.packages.package import (
     MANIFEST,
@@ -100,6 +101,8 @@ def _checked(arrival: Arrival) -> IntakeEvent:
     history = arrival.folder / "history"
     remove_caches(directory / "repo")
     package = check_content(arrival.log, directory, manifest, entries, context.limits, history)
+    unknown = sorted(manifest.wheels.keys() - arrival.known)
+    arrival.knows(plugins=tuple(name for name in unknown if plugins_of(package.wheels / name)))
     discard(directory / "repo")
     history.rename(directory / "repo")
     with arrival.log.check("corpus"):
@@ -163,7 +166,8 @@ def _copied(arrival: Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
         with arrival.log.check("known"):
             here = manifests_here(context.folders.corpus)
             check_origin(manifest, here)
-            arrival.knows(wheels=len(manifest.wheels), known_wheels=check_known_wheels(manifest, here))
+            arrival.known = check_known_wheels(manifest, here)
+            arrival.knows(wheels=len(manifest.wheels), known_wheels=len(arrival.known))
         with arrival.log.check("large-files"):
             check_large_files(medium, entries)
         named = arrival.folder / "named"

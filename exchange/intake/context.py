@@ -44,13 +44,14 @@ class IntakeContext:
 
 @dataclass
 class Arrival:
-    """The state of one arrival: what is known of the package so far."""
+    """The state of one arrival: what is known of the package so far; `known` are wheels of which the hash was."""
 
     context: IntakeContext
     source: Path
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     package: ArrivedPackage = field(init=False)
     log: CheckLog = field(init=False)
+    known: frozenset[str] = frozenset()
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:

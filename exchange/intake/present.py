@@ -27,8 +27,8 @@ def manifests_here(corpus: Path) -> list[Manifest]:
     return found
 
 
-def check_known_wheels(manifest: Manifest, here: list[Manifest], root: Path = ROOT) -> int:
-    """How many wheels of a package are known here by name and hash: from packages of the corpus, and from the lock of
+def check_known_wheels(manifest: Manifest, here: list[Manifest], root: Path = ROOT) -> frozenset[str]:
+    """The wheels of a package that are known here by name and hash: from packages of the corpus, and from the lock of
     this project, which names its own dependencies and pytest.
 
     An index never gives a file's name to other content. Raises PackageRefused for a known name with another hash.
@@ -36,7 +36,7 @@ def check_known_wheels(manifest: Manifest, here: list[Manifest], root: Path = RO
     known = dict(_locked(root))
     for each in here:
         known.update((name.casefold(), (digest, f"the corpus's {each.name}")) for name, digest in each.wheels.items())
-    count = 0
+    same = set()
     for name, digest in sorted(manifest.wheels.items()):
         expected, where = known.get(name.casefold(), ("", ""))
         if expected and expected != digest:
@@ -45,8 +45,9 @@ def check_known_wheels(manifest: Manifest, here: list[Manifest], root: Path = RO
                 f"{shown(name)} has the SHA-256 {digest[:12]}..., in {where} {expected[:12]}...: one of them is not as "
                 "published; fetch it again",
             )
-        count += bool(expected)
-    return count
+        if expected:
+            same.add(name)
+    return frozenset(same)
 
 
 def _locked(root: Path) -> Iterator[tuple[str, tuple[str, str]]]:

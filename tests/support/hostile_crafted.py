@@ -25,7 +25,7 @@ from tests.support.hostile_base import (
     write_manifest,
 )
 from tests.support.hostile_further import _pack, _size
-from tests.support.hostile_histories import _config, _head, _object, _written, new_commit
+from tests.support.hostile_histories import _config, _head, _object, _written
 from tests.support.hostile_wheels import _altered, _wheel, add_wheel, make_wheel
 
 _END = struct.Struct("<IHHHHIIH")
@@ -107,21 +107,6 @@ def _deep_chain(depth: int) -> Craft:
         _head(package, _object("tree", b"100644 a\0" + bytes.fromhex(name), package / "repo"))
 
     return craft
-
-
-def _long_message(package: Path, _: Path) -> None:
-    """The instance's commit has a message of two mebibytes: more than any manifest takes as a task."""
-    before = manifest_of(package)
-    commit = new_commit(
-        package,
-        {"little.py": "def half(n):\n    return n / 2.0\n",
-         "test_little.py": "from little import half\n\n\ndef test_half():\n    assert half(3) == 1.5\n\n\n"
-         "def test_more():\n    assert half(1) == 0.5\n"},
-        "Halve numbers\n\n" + "word " * (1 << 19),
-    )  # fmt: skip
-    instance = before["instances"][0]
-    instance |= {"commit": commit, "base_commit": before["head"], "instance_id": f"{before['name']}__{commit[:12]}"}
-    write_manifest(package, {**before, "head": commit})
 
 
 def _requires(value: str) -> Craft:
@@ -264,7 +249,6 @@ CRAFTED = (
     Hostile("caches of git", "merge state", _written("MERGE_HEAD", "x\n"), (R.FOREIGN_FILE,)),
     Hostile("objects of another kind", "blob as HEAD", _blob_as_head, (R.GIT_REFS, R.IDENTITY, *_OBJECTS)),
     Hostile("objects of another kind", "tag of nothing", _tag_chain, (R.GIT_REFS, *_OBJECTS)),
-    Hostile("long texts", "message of two mebibytes", _long_message, (R.IDENTITY, R.NO_VALID_INSTANCE), runs=True),
     Hostile("escapes of JSON", "field twice by an escape", _TWICE, (R.SCHEMA,)),
     Hostile("escapes of JSON", "half a surrogate pair",
             with_text(lambda raw: raw.replace('"license": "', '"license": "\\ud800', 1)), (R.SCHEMA,)),
