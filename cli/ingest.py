@@ -104,6 +104,9 @@ def _print(events: list[IntakeEvent], as_json: bool, title: str = "Packages") ->
     for event in events:
         for instance, why in event.lost.items():
             console.print(printable(f"{instance} is not valid here: {why}"), markup=False, soft_wrap=True)
+        for wheel in event.package.plugins if event.verdict is not IntakeVerdict.REFUSED else ():
+            told = f"{event.package.name}: {wheel} has plugins of pytest; no package here had this file before"
+            console.print(printable(told), markup=False, soft_wrap=True)
     refused = sum(event.verdict is IntakeVerdict.REFUSED for event in events)
     console.print(f"{counted(len(events), 'package')}, {refused} refused")
 

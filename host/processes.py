@@ -10,7 +10,12 @@ _PROC = Path("/proc")
 
 def this_process() -> str:
     """The identity of this process: host name, boot and namespace of process ids, process id, start time."""
-    return f"{socket.gethostname()}/{_machine()}/{os.getpid()}/{_started(os.getpid())}"
+    return identity_of(os.getpid())
+
+
+def identity_of(pid: int) -> str:
+    """The identity of a process of this machine that runs."""
+    return f"{socket.gethostname()}/{_machine()}/{pid}/{_started(pid)}"
 
 
 def is_dead(process: str) -> bool:

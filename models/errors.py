@@ -67,6 +67,10 @@ class InfrastructureError(CleanRoomError):
     """Our software or the machine failed (disk, server, time-out); worth a retry, never training signal."""
 
 
+class MoveUnconfirmed(InfrastructureError):
+    """A package was moved into the corpus, and the disk did not confirm it, or its record could not be written."""
+
+
 class DiskFull(InfrastructureError):
     """The disk, or the user's share of it, has no space left."""
 

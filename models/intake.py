@@ -25,6 +25,7 @@ class IntakeSettings(Frozen):
     """Limits of what may arrive, and of what checking one package may cost."""
 
     max_bytes: int = Field(64 * GIB, gt=0, description="bytes of a package, all files together")
+    max_file_bytes: int = Field(4 * GIB, gt=0, description="bytes of any one file of a package")
     max_files: int = Field(50_000, gt=0, description="files and folders of a package")
     max_depth: int = Field(12, gt=0, description="folders inside each other")
     max_path: int = Field(400, gt=0, description="bytes of a path inside a package")
@@ -33,6 +34,8 @@ class IntakeSettings(Frozen):
     max_unpacked: int = Field(64 * GIB, gt=0, description="bytes of all git objects, and of all wheels, unpacked")
     max_tree_files: int = Field(500_000, gt=0, description="files of any one commit")
     max_tree_bytes: int = Field(16 * GIB, gt=0, description="bytes of all files of any one commit")
+    read_seconds: float = Field(120.0, gt=0, description="seconds without an answer after which a medium is given up")
+    read_hours: float = Field(12.0, gt=0, description="hours that reading one package from a medium may take")
     package_hours: float = Field(24.0, gt=0, description="hours of test runs for a package; later commits wait")
 
 
@@ -47,8 +50,9 @@ class CheckOutcome(Frozen):
 class ArrivedPackage(Frozen):
     """A package as it came: its claims.
 
-    `listing` is the hash of the names, sizes and times of its files, `content` that of what is in them; fields are
-    empty where nothing was read.
+    `listing` is the hash of the names, sizes and times of its files, `content` that of what is in them; `known_wheels`
+    of its wheels are known here by name and hash, and `plugins` are those that are not and register plugins of pytest.
+    Fields are empty where nothing was read.
     """
 
     source: str
@@ -59,6 +63,9 @@ class ArrivedPackage(Frozen):
     head: str = ""
     files: int = 0
     bytes: int = 0
+    wheels: int = 0
+    known_wheels: int = 0
+    plugins: tuple[str, ...] = ()
     valid: int = 0
 
 

@@ -8,6 +8,7 @@ class RefusalReason(StrEnum):
 
     # the medium or this machine; worth another try
     UNREADABLE = "unreadable"  # the medium was pulled, or is damaged
+    NO_ANSWER = "no-answer"  # the medium, within `intake.read_seconds`
     DISK_FULL = "disk-full"
     MACHINE = "machine"
     # the tree as it lies on the medium
@@ -32,6 +33,7 @@ class RefusalReason(StrEnum):
     # the wheels
     WHEEL = "wheel"
     WHEEL_SET = "wheel-set"  # missing, or not in the manifest
+    WHEEL_ALTERED = "wheel-altered"  # a file of this name is known here, with another hash
     WHEEL_PLATFORM = "wheel-platform"
     WHEEL_SHADOWS = "wheel-shadows"
     WHEEL_STARTUP = "wheel-startup"
@@ -55,4 +57,9 @@ class RefusalReason(StrEnum):
     @property
     def transient(self) -> bool:
         """Whether the same package may pass another time."""
-        return self in (RefusalReason.UNREADABLE, RefusalReason.DISK_FULL, RefusalReason.MACHINE)
+        return self in (
+            RefusalReason.UNREADABLE,
+            RefusalReason.NO_ANSWER,
+            RefusalReason.DISK_FULL,
+            RefusalReason.MACHINE,
+        )

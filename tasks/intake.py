@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from exchange.intake.arrival import IntakeContext, Progress
+from exchange.intake.context import IntakeContext, Progress
 from exchange.intake.ledger import IntakeFolders
 from host.private import private_directory
 from models.settings import Settings

@@ -422,7 +422,8 @@ curation.ngram curation.overlap curation.replay
 curation.uniform_share curation.seeking_share curation.stage_share curation.validation
 curation.preferences_per_prompt curation.both_orders curation.judging_weight
 intake.max_bytes intake.max_files intake.max_depth intake.max_path intake.max_object_bytes intake.max_objects
-intake.max_unpacked intake.max_tree_files intake.max_tree_bytes intake.package_hours
+intake.max_unpacked intake.max_tree_files intake.max_tree_bytes intake.package_hours intake.max_file_bytes
+intake.read_seconds intake.read_hours
 distillation.task_analysis.least distillation.task_analysis.target
 distillation.scope.least distillation.scope.target
 distillation.precision.least distillation.precision.target

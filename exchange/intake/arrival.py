@@ -1,25 +1,39 @@
 """One package's way from a medium into the corpus: copied, checked from the cheapest check on, validated, moved."""
 
+import contextlib
 import json
-import os
-import secrets
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from exchange.intake.checking import CheckLog, check_content, check_listing, check_manifest
+from exchange.intake.checking import check_content, check_files_named, check_listing, check_manifest
+from exchange.intake.context import Arrival, IntakeContext
 from exchange.intake.gold import Sandboxed, build_environments, validate_again
 from exchange.intake.history import extend, package_here, require_newer
 from exchange.intake.integration import integrate
-from exchange.intake.ledger import IntakeFolders, last_arrival, read_events, record
-from exchange.intake.quarantine import check_space, content_hash, copy_files, list_tree, listing_hash, unlisted_hash
+from exchange.intake.ledger import last_arrival, read_events, record
+from exchange.intake.present import check_known_wheels, check_origin, manifests_here
+from exchange.intake.quarantine import (
+    check_large_files,
+    check_space,
+    content_hash,
+    copy_files,
+    list_tree,
+    listing_hash,
+    unlisted_hash,
+)
 from exchange.intake.reservation import use_of
 from harness.packages.checks.arriving_clone import remove_caches
+from harness.packages.checks.arriving_plugins import plugins_of
 from harness.packages.checks.tree import TreeFile
-from harness.packages.package import MANIFEST, TIMINGS, RepoPackage, read_manifest, write_atomically
+from harness.packages.package import (
+    MANIFEST,
+    TIMINGS,
+    RepoPackage,
+    read_manifest,
+    read_package,
+    write_atomically,
+)
 from host.private import private_directory
 from host.throwaway import discard
 from models.errors import (
@@ -27,16 +41,13 @@ from models.errors import (
     EnvironmentFault,
     InfrastructureError,
     ManifestError,
+    MoveUnconfirmed,
     PackageRefused,
     RepositoryError,
     WheelError,
 )
-from models.intake import ArrivedPackage, IntakeEvent, IntakeSettings, IntakeVerdict, RefusalReason
+from models.intake import IntakeEvent, IntakeVerdict, RefusalReason
 from models.manifest import Manifest
-from runtime.trees import Runtime
-
-if TYPE_CHECKING:
-    from store.database import Engine
 
 _FAULTS: dict[type[CleanRoomError], RefusalReason] = {
     RepositoryError: RefusalReason.GIT_OBJECTS,
@@ -46,79 +57,22 @@ _FAULTS: dict[type[CleanRoomError], RefusalReason] = {
     InfrastructureError: RefusalReason.MACHINE,
 }
 """Errors of other parts that end one package's arrival, and no others', with the reason that each is recorded as."""
-Progress = Callable[[str, int, int], None]
-"""Called with the name of the work, the units done (bytes of a copy, instances of a validation), and their total."""
-
-
-@dataclass(frozen=True)
-class IntakeContext:
-    """What an intake works with; `progress` and `stage` are told what it is at."""
-
-    folders: IntakeFolders
-    limits: IntakeSettings
-    runtime: Runtime
-    cache: Path
-    curated: "Engine"
-    raw: "Engine"
-    stage: Callable[[str], None]
-    progress: Progress
-    dry_run: bool = False
-    keep_refused: bool = False
-
-
-@dataclass
-class _Arrival:
-    """The state of one arrival: what is known of the package so far."""
-
-    context: IntakeContext
-    source: Path
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
-    package: ArrivedPackage = field(init=False)
-    log: CheckLog = field(init=False)
-    started: float = field(default_factory=time.monotonic)
-
-    def __post_init__(self) -> None:
-        self.package = ArrivedPackage(source=source_text(self.source))
-        self.log = CheckLog(self.context.stage)
-
-    @property
-    def folder(self) -> Path:
-        """The folder of this arrival in quarantine."""
-        return self.context.folders.quarantine / self.id
-
-    def event(self, verdict: IntakeVerdict) -> IntakeEvent:
-        """The event as of now."""
-        return IntakeEvent(
-            id=self.id,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            verdict=verdict,
-            package=self.package,
-            checks=tuple(self.log.outcomes),
-            seconds=round(time.monotonic() - self.started, 3),
-        )
-
-    def knows(self, **facts: object) -> None:
-        """Add facts about the package."""
-        self.package = self.package.model_copy(update=facts)
-
-
-def source_text(path: Path) -> str:
-    """A path on a medium as the ledger can hold it: bytes that are not UTF-8 are spelled out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
     """Take in the package in a folder of a medium; the event, which is in the ledger.
 
-    Nothing but the ledger is left of a package that is refused. The caller holds the lock. Raises InfrastructureError
-    only where the ledger cannot be written.
+    Nothing but the ledger is left of a package that is refused. The caller holds the lock. Raises MoveUnconfirmed, and
+    InfrastructureError only where the ledger cannot be written.
     """
-    arrival = _Arrival(context, source)
+    arrival = Arrival(context, source)
     try:
         private_directory(arrival.folder)
         event = _checked(arrival)
     except PackageRefused as error:
         event = _refused(arrival, error.reason, str(error))
+    except MoveUnconfirmed:
+        raise
     except tuple(_FAULTS) as error:
         reason = next(reason for kind, reason in _FAULTS.items() if isinstance(error, kind))
         event = _refused(arrival, reason, str(error))
@@ -129,7 +83,7 @@ def take_in(context: IntakeContext, source: Path) -> IntakeEvent:
     return event
 
 
-def _refused(arrival: _Arrival, reason: RefusalReason, detail: str) -> IntakeEvent:
+def _refused(arrival: Arrival, reason: RefusalReason, detail: str) -> IntakeEvent:
     event = arrival.event(IntakeVerdict.REFUSED).model_copy(update={"reason": reason, "detail": detail[:1000]})
     if arrival.context.keep_refused and arrival.folder.is_dir():
         kept = private_directory(arrival.context.folders.refused)
@@ -138,7 +92,7 @@ def _refused(arrival: _Arrival, reason: RefusalReason, detail: str) -> IntakeEve
     return event
 
 
-def _checked(arrival: _Arrival) -> IntakeEvent:
+def _checked(arrival: Arrival) -> IntakeEvent:
     """The event of a package that passed all checks. Raises PackageRefused, InfrastructureError, OSError."""
     context = arrival.context
     directory, manifest, entries = _copied(arrival)
@@ -147,6 +101,8 @@ def _checked(arrival: _Arrival) -> IntakeEvent:
     history = arrival.folder / "history"
     remove_caches(directory / "repo")
     package = check_content(arrival.log, directory, manifest, entries, context.limits, history)
+    unknown = sorted(manifest.wheels.keys() - arrival.known)
+    arrival.knows(plugins=tuple(name for name in unknown if plugins_of(package.wheels / name)))
     discard(directory / "repo")
     history.rename(directory / "repo")
     with arrival.log.check("corpus"):
@@ -159,6 +115,8 @@ def _checked(arrival: _Arrival) -> IntakeEvent:
     package, lost = _validated(arrival, package, known)
     if here is not None:
         package = extend(package, here)
+    with arrival.log.check("result"):
+        package = _result(package)
     event = arrival.event(IntakeVerdict.ACCEPTED if here is None else IntakeVerdict.UPDATED)
     valid = sum(each.valid for each in package.manifest.instances)
     event = event.model_copy(update={"identity": package.identity, "use": use, "valid": valid, "lost": lost})
@@ -174,48 +132,68 @@ def _checked(arrival: _Arrival) -> IntakeEvent:
     return event
 
 
-def _copied(arrival: _Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
-    """The copy in quarantine, its manifest, and the list of its files. The manifest is copied and checked first."""
-    limits, incoming = arrival.context.limits, arrival.folder / "incoming"
-    with arrival.log.check("listing"):
+def _copied(arrival: Arrival) -> tuple[Path, Manifest, list[TreeFile]]:
+    """The copy in quarantine, its manifest, and the list of its files.
+
+    The manifest is copied and checked first, then the ends of large files where they are, then all else is copied.
+    """
+    context, incoming = arrival.context, arrival.folder / "incoming"
+    with arrival.log.check("listing"), contextlib.ExitStack() as opened:
         try:
-            entries = list_tree(arrival.source, limits)
+            medium = opened.enter_context(context.reading(arrival.source))
+            entries = list_tree(medium)
+            arrival.knows(listing=listing_hash(medium, entries))
         except PackageRefused as error:
             arrival.knows(listing=unlisted_hash(arrival.source, error))
             raise
         total = sum(each.size for each in entries if not each.folder)
-        arrival.knows(files=len(entries), bytes=total, listing=listing_hash(entries))
-    check_listing(arrival.log, entries)
-    check_space(arrival.folder, entries)
-    incoming.mkdir()
-    first = [each for each in entries if each.path == MANIFEST]
-    hashes = copy_files(arrival.source, incoming, first, lambda size: None)
-    manifest = check_manifest(arrival.log, incoming)
-    arrival.knows(
-        name=manifest.name,
-        identity=manifest.identity(),
-        head=manifest.head,
-        valid=sum(each.valid for each in manifest.instances),
-    )
-    named = arrival.folder / "named"
-    named.mkdir()
-    directory = incoming.rename(named / manifest.name)
+        arrival.knows(files=len(entries), bytes=total)
+        kept_open = opened.pop_all()
+    with kept_open:
+        check_listing(arrival.log, entries)
+        check_space(arrival.folder, entries)
+        incoming.mkdir()
+        first = [each for each in entries if each.path == MANIFEST]
+        hashes = copy_files(medium, incoming, first, lambda size: None)
+        manifest = check_manifest(arrival.log, incoming)
+        arrival.knows(
+            name=manifest.name,
+            identity=manifest.identity(),
+            head=manifest.head,
+            valid=sum(each.valid for each in manifest.instances),
+        )
+        check_files_named(arrival.log, entries, manifest)
+        with arrival.log.check("known"):
+            here = manifests_here(context.folders.corpus)
+            check_origin(manifest, here)
+            arrival.known = check_known_wheels(manifest, here)
+            arrival.knows(wheels=len(manifest.wheels), known_wheels=len(arrival.known))
+        with arrival.log.check("large-files"):
+            check_large_files(medium, entries)
+        named = arrival.folder / "named"
+        named.mkdir()
+        directory = incoming.rename(named / manifest.name)
+        with arrival.log.check("copy"):
+            rest = [each for each in entries if each.path != MANIFEST]
+            hashes |= copy_files(medium, directory, rest, _told(context, manifest.name, total))
+            arrival.knows(content=content_hash(hashes))
+    return directory, manifest, entries
+
+
+def _told(context: IntakeContext, name: str, total: int) -> Callable[[int], None]:
+    """A listener of copied bytes that tells the progress of each hundredth of them."""
     done = 0
 
     def copied(size: int) -> None:
         nonlocal done
         before, done = done * 100 // max(total, 1), done + size
         if done * 100 // max(total, 1) > before:
-            arrival.context.progress(f"{manifest.name}: copying, MiB", done >> 20, total >> 20)
+            context.progress(f"{name}: copying, MiB", done >> 20, total >> 20)
 
-    with arrival.log.check("copy"):
-        rest = [each for each in entries if each.path != MANIFEST]
-        hashes |= copy_files(arrival.source, directory, rest, copied)
-        arrival.knows(content=content_hash(hashes))
-    return directory, manifest, entries
+    return copied
 
 
-def _already_here(arrival: _Arrival) -> IntakeEvent | None:
+def _already_here(arrival: Arrival) -> IntakeEvent | None:
     """The event of a package whose very files were integrated before, if the corpus still holds what came of them."""
     folders = arrival.context.folders
     before = last_arrival(read_events(folders), arrival.package.content)
@@ -233,7 +211,19 @@ def _already_here(arrival: _Arrival) -> IntakeEvent | None:
     return event
 
 
-def _validated(arrival: _Arrival, package: RepoPackage, known: set[str]) -> tuple[RepoPackage, dict[str, str]]:
+def _result(package: RepoPackage) -> RepoPackage:
+    """The package as the corpus would hold it, read as every program will. Raises PackageRefused if none could.
+
+    Texts of a history that no manifest has room for are told here first.
+    """
+    try:
+        return read_package(package.directory)
+    except ManifestError as error:
+        why = str(error).replace(f"{package.directory}/", "").replace(str(package.directory), package.manifest.name)
+        raise PackageRefused(RefusalReason.IDENTITY, f"what the history says cannot be kept: {why}") from error
+
+
+def _validated(arrival: Arrival, package: RepoPackage, known: set[str]) -> tuple[RepoPackage, dict[str, str]]:
     """The package with instances as they are valid here, written in quarantine; and those that are lost.
 
     Those at `known` commits are valid in the corpus already.

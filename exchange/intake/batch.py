@@ -1,20 +1,22 @@
 """All packages on a medium, one after the other, under the lock of the intake; and watching a folder for media."""
 
-import hashlib
 import os
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from exchange.intake.arrival import IntakeContext, source_text, take_in
+from exchange.intake.arrival import take_in
+from exchange.intake.context import IntakeContext, source_text
 from exchange.intake.integration import recover
 from exchange.intake.ledger import decided_listings, read_events, record
-from exchange.intake.quarantine import list_tree, listing_hash, unlisted_hash
+from exchange.intake.medium import Facts, MediumFault, MediumReader
+from exchange.intake.quarantine import list_tree, listing_hash, look_hash, unlisted_hash
 from harness.packages.checks import shown
+from harness.packages.checks.tree import TreeFile
 from harness.packages.package import MANIFEST
 from host.locks import process_lock
 from models.errors import PackageRefused, UsageError
@@ -41,33 +43,35 @@ class MediumEntry:
     detail: str = ""
 
 
-def entries_on(medium: Path) -> list[MediumEntry]:
+def entries_on(context: IntakeContext, medium: Path) -> list[MediumEntry]:
     """The packages in a folder, or the folder itself if it is one; and everything else that is in it.
 
-    Raises UsageError for a folder that cannot be read.
+    Raises UsageError for a folder that cannot be read, PackageRefused for one that does not answer.
     """
     try:
-        if os.path.lexists(medium / MANIFEST):
-            return [MediumEntry(medium)]
-        with os.scandir(medium) as entries:
-            names = sorted(
-                (entry.name for entry, _ in zip(entries, range(_MOST_ENTRIES + 1), strict=False)), key=os.fsencode
-            )
-        found = [_entry(medium / name) for name in names[:_MOST_ENTRIES] if name not in _OF_FILE_SYSTEMS]
-        if len(names) > _MOST_ENTRIES:
-            many = f"{shown(medium.name)} has more than {_MOST_ENTRIES} entries, and the others were not looked at; "
-            found.append(MediumEntry(medium, RefusalReason.TOO_MANY_FILES, f"{many}remove what is no package"))
-        return found
-    except OSError as error:
+        with context.reading(medium) as reader:
+            listed = list(reader.names(MANIFEST, _MOST_ENTRIES + 1))
+    except MediumFault as error:
         raise UsageError(
             f"{medium} cannot be read: {error.strerror}; plug the medium in, or name its folder"
         ) from error
+    (_, _, is_package), *inside = listed
+    if is_package:
+        return [MediumEntry(medium)]
+    inside.sort(key=lambda each: os.fsencode(each[0]))
+    found = [
+        _entry(medium / name, facts, has) for name, facts, has in inside[:_MOST_ENTRIES] if name not in _OF_FILE_SYSTEMS
+    ]
+    if len(inside) > _MOST_ENTRIES:
+        many = f"{shown(medium.name)} has more than {_MOST_ENTRIES} entries, and the others were not looked at; "
+        found.append(MediumEntry(medium, RefusalReason.TOO_MANY_FILES, f"{many}remove what is no package"))
+    return found
 
 
-def _entry(path: Path) -> MediumEntry:
-    if not stat.S_ISDIR(path.lstat().st_mode):
+def _entry(path: Path, facts: Facts, has_manifest: bool) -> MediumEntry:
+    if not stat.S_ISDIR(facts.mode):
         return MediumEntry(path, RefusalReason.NO_PACKAGE, f"{shown(path.name)} is no folder of a package; remove it")
-    if not os.path.lexists(path / MANIFEST):
+    if not has_manifest:
         return MediumEntry(
             path, RefusalReason.NO_PACKAGE, f"{shown(path.name)} has no {MANIFEST}; copy the package again"
         )
@@ -80,25 +84,37 @@ def ingest(
     """Take in every package on a medium; the events. What a killed intake left is completed or removed first.
 
     One intake runs at a time: `busy` is told the process that does. With `once`, packages are passed over whose files
-    were decided about before. Raises UsageError, InfrastructureError.
+    were decided about before. After one that did not answer, the rest of the medium is left. Raises UsageError,
+    InfrastructureError.
     """
     with process_lock(context.folders.lock, busy):
         recovered = recover(context.folders)
         found = [recovered] if recovered is not None else []
         decided = decided_listings(read_events(context.folders), context.dry_run) if once else set()
-        for entry in entries_on(medium):
+        try:
+            entries = entries_on(context, medium)
+        except PackageRefused as error:
+            entries = [MediumEntry(medium, error.reason, str(error))]
+        for entry in entries:
             if once and _listing(context, entry) in decided:
                 continue
             found.append(take_in(context, entry.path) if entry.refusal is None else _stray(context, entry))
+            if found[-1].reason is RefusalReason.NO_ANSWER:
+                break
         return found
 
 
-def _listing(context: IntakeContext, entry: MediumEntry) -> str:
-    """The hash by which an entry is known again; "" for a package that cannot be listed."""
-    if entry.refusal is not None:
-        return hashlib.sha256(os.fsencode(entry.path)).hexdigest()
+def _listing(
+    context: IntakeContext,
+    entry: MediumEntry,
+    told: Callable[[MediumReader, Sequence[TreeFile]], str] = listing_hash,
+) -> str:
+    """The hash by which an entry is known again, whether or not it can be listed; `told` makes it of a list."""
     try:
-        return listing_hash(list_tree(entry.path, context.limits))
+        if entry.refusal is not None:
+            raise PackageRefused(entry.refusal, entry.detail)
+        with context.reading(entry.path) as reader:
+            return told(reader, list_tree(reader))
     except PackageRefused as error:
         return unlisted_hash(entry.path, error)
 
@@ -123,7 +139,7 @@ def watch(
 
     A folder that is missing or cannot be read is one without a medium. A medium is read once two looks in a row saw
     the same files: until then, it is still being written. What was read and did not change is read again after
-    RETRY_SECONDS, or when the medium is plugged in again.
+    RETRY_SECONDS, or when the medium is plugged in again; so is one that does not answer.
     """
     before: tuple[str, ...] = ()
     rest = 0.0
@@ -139,8 +155,11 @@ def watch(
 
 
 def _seen(context: IntakeContext, folder: Path) -> tuple[str, ...]:
+    """What a look at a folder sees: each entry with the state of its files, their places on the disk included."""
     try:
-        return tuple(_listing(context, entry) for entry in entries_on(folder))
+        return tuple(_listing(context, entry, look_hash) for entry in entries_on(context, folder))
+    except PackageRefused as error:
+        return (str(error.reason),)
     except UsageError:
         return ()
 

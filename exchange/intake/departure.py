@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchange.intake.checking import CheckLog, check_content, check_listing, check_manifest
+from exchange.intake.checking import CheckLog, check_content, check_files_named, check_listing, check_manifest
+from exchange.intake.medium import MediumReader
 from exchange.intake.quarantine import list_tree
 from harness.packages.checks import shown
 from harness.packages.package import MANIFEST, RepoPackage
@@ -34,9 +35,11 @@ class Departed:
 def check_departure(directory: Path, limits: IntakeSettings, stage: Callable[[str], None]) -> RepoPackage:
     """The package in a folder, after all checks of an arrival that run nothing of it. Raises PackageRefused."""
     log = CheckLog(stage)
-    entries = list_tree(directory, limits)
+    with MediumReader(directory, limits) as reader:
+        entries = list_tree(reader)
     check_listing(log, entries)
     manifest = check_manifest(log, directory)
+    check_files_named(log, entries, manifest)
     with tempfile.TemporaryDirectory(prefix="cra-history-") as scratch:
         return check_content(log, directory, manifest, entries, limits, Path(scratch) / "repo")
 
@@ -48,7 +51,8 @@ def write_to_medium(package: RepoPackage, medium: Path, limits: IntakeSettings, 
     Raises UsageError for a medium that is read-only or holds something else under that name, InfrastructureError for
     one that is full or was pulled.
     """
-    entries = sorted(list_tree(package.directory, limits), key=lambda each: each.path == MANIFEST)
+    with MediumReader(package.directory, limits) as reader:
+        entries = sorted(list_tree(reader), key=lambda each: each.path == MANIFEST)
     target = medium / package.manifest.name
     try:
         target.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ from host.folders import copy_tree
 from host.private import private_directory
 from host.renames import exchange_names, rename_new, sync_folder, sync_tree
 from host.throwaway import discard
-from models.errors import InfrastructureError, ManifestError
+from models.errors import InfrastructureError, ManifestError, MoveUnconfirmed
 from models.intake import IntakeEvent
 
 _STAGING = ".cra-intake"
@@ -24,7 +24,8 @@ _STAGING = ".cra-intake"
 def integrate(folders: IntakeFolders, directory: Path, event: IntakeEvent) -> None:
     """Move a package from quarantine into the corpus under its name, in place of an earlier state, and record it.
 
-    Raises InfrastructureError; the corpus is then as it was.
+    Raises InfrastructureError, and the corpus is then as it was; MoveUnconfirmed after the move, which the next intake
+    records.
     """
     target = folders.corpus / event.package.name
     try:
@@ -37,14 +38,27 @@ def integrate(folders: IntakeFolders, directory: Path, event: IntakeEvent) -> No
             exchange_names(source, target)
         else:
             rename_new(source, target)
-        sync_folder(folders.corpus)
     except OSError as error:
         with contextlib.suppress(OSError):
             folders.pending.unlink()
         raise InfrastructureError(f"{target} cannot be put in place: {error.strerror}; try again") from error
-    record(folders, event)
-    folders.pending.unlink()
+    _confirm(folders, event)
     discard(folders.corpus / _STAGING)
+
+
+def _confirm(folders: IntakeFolders, event: IntakeEvent) -> None:
+    """Record a move that was made, when the disk has it. Raises MoveUnconfirmed; the event then stays pending."""
+    target = folders.corpus / event.package.name
+    try:
+        sync_folder(folders.corpus)
+        record(folders, event)
+        folders.pending.unlink()
+    except (OSError, InfrastructureError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise MoveUnconfirmed(
+            f"{target} is in the corpus, but the disk did not confirm it ({why}); look at the disk and give the "
+            "command again, which records the arrival"
+        ) from error
 
 
 def _beside_the_corpus(folders: IntakeFolders, directory: Path) -> Path:
@@ -61,16 +75,17 @@ def _beside_the_corpus(folders: IntakeFolders, directory: Path) -> Path:
 def recover(folders: IntakeFolders) -> IntakeEvent | None:
     """Complete what a kill interrupted, and remove what it left in quarantine; the event that was completed.
 
-    The caller holds the lock. Raises InfrastructureError.
+    The caller holds the lock. Raises InfrastructureError, MoveUnconfirmed as long as the disk does not confirm a move.
     """
     done = None
     event = _pending(folders)
     if event is not None:
         known = {each.id for each in read_events(folders) if each.verdict is event.verdict}
         if _identity_here(folders, event) == event.identity and event.id not in known:
-            record(folders, event)
+            _confirm(folders, event)
             done = event
-        folders.pending.unlink()
+        else:
+            folders.pending.unlink()
     for left in sorted(folders.quarantine.glob("[!.]*")):
         discard(left)
     discard(folders.corpus / _STAGING)

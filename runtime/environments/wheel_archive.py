@@ -20,7 +20,11 @@ MAX_MEMBERS = 100_000
 """Most members of a wheel: the largest honest ones have some 30,000."""
 MAX_DIRECTORY = 20 << 20
 """Most bytes of an archive's directory: 200 for each member."""
-_END_BYTES = 22
+_END_BYTES, _LOCATOR_BYTES, _END64_BYTES = 22, 20, 56
+_END_NUMBERS = ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4))
+_END64_NUMBERS = ((16, 4), (20, 4), (24, 8), (32, 8), (40, 8), (48, 8))
+"""Place and length of disk numbers, counts, size and place of the directory in an archive's end; in that of zip64."""
+_LARGE, _ZIP64_FIELD = 0xFFFFFFFF, b"\x01\x00"
 MAX_RATIO = 100
 """Highest ratio of unpacked to packed bytes, of a wheel and of a large file: honest ones reach 20, a bomb 1,000."""
 _SMALL = 32 << 20
@@ -140,15 +144,33 @@ def _check_local_header(wheel: str, stream: io.BufferedReader, info: zipfile.Zip
     extra = stream.read(extra_length)
     streamed = bool(flags & 0x8)
     sizes_agree = (crc, packed, size) == (info.CRC, info.compress_size, info.file_size)
-    large = packed == 0xFFFFFFFF or size == 0xFFFFFFFF
+    if _LARGE in (packed, size):
+        packed, size = _large_sizes(extra, packed, size)
+        sizes_agree = (crc, packed, size) == (info.CRC, info.compress_size, info.file_size)
     if name != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437") or method != info.compress_type:
         raise WheelError(f"{wheel} names {info.filename!a} differently in its two headers")
     if _UNICODE_NAME in _extra_fields(extra) | _extra_fields(info.extra):
         raise WheelError(f"{wheel} gives {info.filename!a} a second name")
-    if not (sizes_agree or large or (streamed and (crc, packed, size) == (0, 0, 0))):
+    if not (sizes_agree or (streamed and (crc, packed, size) == (0, 0, 0))):
         raise WheelError(f"{wheel} gives {info.filename!a} two different sizes or checksums")
     end = info.header_offset + 30 + name_length + extra_length + info.compress_size
     return end + _descriptor_length(stream, end) if streamed else end
+
+
+def _large_sizes(extra: bytes, packed: int, size: int) -> tuple[int, int]:
+    """The packed and unpacked size of a local header whose 32 bits do not hold them, from its zip64 field."""
+    position = 0
+    while position + 4 <= len(extra):
+        length = int.from_bytes(extra[position + 2 : position + 4], "little")
+        if extra[position : position + 2] == _ZIP64_FIELD:
+            numbers = extra[position + 4 : position + 4 + length]
+            if size == _LARGE:
+                size, numbers = int.from_bytes(numbers[:8], "little"), numbers[8:]
+            if packed == _LARGE:
+                packed = int.from_bytes(numbers[:8], "little")
+            break
+        position += 4 + length
+    return packed, size
 
 
 def _extra_fields(extra: bytes) -> set[bytes]:
@@ -176,9 +198,32 @@ def _check_ends(path: Path, archive: zipfile.ZipFile, end: int) -> None:
     if archive.comment:
         raise WheelError(f"{path.name} carries an archive comment")
     with path.open("rb") as stream:
-        stream.seek(-22, io.SEEK_END)
-        if stream.read(4) != b"PK\x05\x06":
+        stream.seek(-_END_BYTES, io.SEEK_END)
+        record = stream.read(_END_BYTES)
+        if record[:4] != b"PK\x05\x06":
             raise WheelError(f"{path.name} has trailing data")
+        stream.seek(max(0, path.stat().st_size - _END_BYTES - _LOCATOR_BYTES - _END64_BYTES))
+        before = stream.read(_END64_BYTES + _LOCATOR_BYTES)
+    told = [int.from_bytes(record[at : at + size], "little") for at, size in ((4, 2), (6, 2), (8, 2), (10, 2))]
+    if before[_END64_BYTES : _END64_BYTES + 4] == b"PK\x06\x07":
+        told = _large_end(path, before, record)
+    if told != [0, 0, len(archive.infolist()), len(archive.infolist())]:
+        raise WheelError(f"{path.name} has {len(archive.infolist())} members, and its end says otherwise")
+
+
+def _large_end(path: Path, before: bytes, record: bytes) -> list[int]:
+    """Disk numbers and counts of a zip64 directory, whose two records must be where and what the end of the archive
+    says."""
+    end, locator = before[:_END64_BYTES], before[_END64_BYTES:]
+    disk, place, disks = (int.from_bytes(locator[at : at + size], "little") for at, size in ((4, 4), (8, 8), (16, 4)))
+    here = path.stat().st_size - _END_BYTES - _LOCATOR_BYTES - _END64_BYTES
+    numbers = [int.from_bytes(end[at : at + size], "little") for at, size in _END64_NUMBERS]
+    short = [int.from_bytes(record[at : at + size], "little") for at, size in _END_NUMBERS]
+    full = [(1 << 8 * size) - 1 for _, size in _END_NUMBERS]
+    same = all(each in (number, most) for each, number, most in zip(short, numbers, full, strict=True))
+    if end[:4] != b"PK\x06\x06" or (disk, place, disks) != (0, here, 1) or not same:
+        raise WheelError(f"{path.name} has two ends that differ")
+    return numbers[:4]
 
 
 def pieces(wheel: str, stream: io.BufferedReader, info: zipfile.ZipInfo) -> Iterator[bytes]:

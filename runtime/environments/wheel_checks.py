@@ -29,9 +29,12 @@ from runtime.environments.wheel_archive import (
 )
 from runtime.environments.wheel_places import check_overlaps, check_script, place
 
-CHECKS = 2
+CHECKS = 3
 """Raised whenever a wheel that was accepted could be refused."""
 
+_UNREADABLE = (
+    zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, zlib.error, csv.Error,
+)  # fmt: skip
 _RECORD_BYTES = 64 << 20
 _METADATA_BYTES = 16 << 20
 _BUILT_BYTES = 512 << 20
@@ -155,7 +158,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, io.BufferedReader]]:
         check_end(path)
         with path.open("rb") as stream, zipfile.ZipFile(path) as archive:
             yield archive, stream
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise WheelError(f"{path.name} is no readable wheel: {error}") from error
 
 

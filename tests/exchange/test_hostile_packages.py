@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attacks._package import honest_package
-from exchange.intake.arrival import IntakeContext
 from exchange.intake.batch import ingest
+from exchange.intake.context import IntakeContext
 from exchange.intake.ledger import read_events
 from models.intake import IntakeSettings, IntakeVerdict, RefusalReason
 from runtime.trees import Runtime

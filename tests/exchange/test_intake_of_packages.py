@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from evals.sets import reserve
-from exchange.intake.arrival import IntakeContext
+from exchange.intake import integration
 from exchange.intake.batch import ingest
+from exchange.intake.context import IntakeContext
 from exchange.intake.ledger import read_events
 from flows.packages import corpus_packages
 from harness.packages.contents import package_content
 from harness.packages.package import RepoPackage, package_findings, read_package
 from harness.packages.reach import misstated_reaches
+from models.errors import InfrastructureError, MoveUnconfirmed
 from models.intake import IntakeEvent, IntakeVerdict, RefusalReason
 from models.settings import Settings
 from runtime.trees import Runtime
@@ -196,3 +198,41 @@ def test_a_refused_copy_is_kept_only_when_asked_for(context: IntakeContext, medi
     assert event.reason is RefusalReason.EXECUTABLE
     assert (context.folders.refused / event.id).is_dir()
     assert files_in(context.folders.quarantine) == []
+
+
+@pytest.mark.parametrize("step", ["sync_folder", "record"])
+def test_a_move_that_the_disk_does_not_confirm_is_told_as_it_is(
+    step: str, context: IntakeContext, medium: Path, sample: RepoPackage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package is in the corpus: nothing says that it is not, and the next intake records it."""
+    real = getattr(integration, step)
+
+    def fails(*arguments: object) -> None:
+        if step == "sync_folder" and arguments[0] == context.folders.root:
+            real(*arguments)  # before the move
+            return
+        raise OSError(5, "Input/output error") if step == "sync_folder" else InfrastructureError("the disk is full")
+
+    monkeypatch.setattr(integration, step, fails)
+    for _ in range(2):  # and again, as long as the disk does not
+        with pytest.raises(MoveUnconfirmed, match="is in the corpus"):
+            ingest(context, medium, nobody)
+        assert read_package(context.folders.corpus / "spans").identity == sample.identity
+        assert read_events(context.folders) == []
+    monkeypatch.undo()
+    events = ingest(context, medium, nobody)
+    assert [each.verdict for each in events] == [IntakeVerdict.ACCEPTED, IntakeVerdict.ALREADY_HERE]
+    assert files_in(context.folders.root) == ["ledger.jsonl", "lock"]
+
+
+def test_a_move_that_fails_leaves_the_corpus_as_it_was(
+    context: IntakeContext, medium: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(integration, "rename_new", fails)
+    event = _one(context, medium)
+    assert (event.verdict, event.reason) == (IntakeVerdict.REFUSED, RefusalReason.MACHINE)
+    assert list(context.folders.corpus.iterdir()) == []
+    assert files_in(context.folders.root) == ["ledger.jsonl", "lock"]

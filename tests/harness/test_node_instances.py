@@ -5,17 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.mining import mine
-from harness.packages.locking import find_environments
-from harness.packages.package import RepoPackage, check_wheels, package_findings, read_package
-from harness.packages.prepare import acquire, validate_candidate, write_package
+from harness.packages.package import RepoPackage, check_wheels, package_findings
 from harness.validation.judge import judge_candidate
 from models.files import Overlay
 from models.limits import Limits
 from models.manifest import NODE as NODE_ENVIRONMENT
-from models.mining import MiningRules
 from models.outcomes import OutcomeKind, Validation
 from runtime.trees import Runtime, checked_out, install
+from tests.support.node_packages import prepared
 from tests.support.node_projects import JEST, MOCHA, NODE, VITEST, Little
 
 pytestmark = pytest.mark.index
@@ -25,16 +22,6 @@ pytestmark = pytest.mark.index
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Releases and archives that the tests of this module share."""
     return tmp_path_factory.mktemp("cache")
-
-
-def prepared(little: Little, runtime: Runtime, cache: Path, path: Path) -> RepoPackage:
-    source = acquire(str(little.write(path / "little.git").directory), path / "corpus")
-    mined = mine(source.git, MiningRules())
-    packages = source.directory / "packages"
-    candidates = find_environments(source.git, mined.commits, packages, cache)
-    decided = [validate_candidate(runtime, source.git, each, packages, cache) for each in candidates]
-    write_package(source, mined, candidates, [instance for instance, _ in decided], {})
-    return read_package(source.directory)
 
 
 def verdict(runtime: Runtime, package: RepoPackage, changes: Overlay) -> Validation:

@@ -148,7 +148,7 @@ def new_commit(package: Path, files: dict[str, str], message: str) -> str:
     tree = git(repo, "write-tree", GIT_INDEX_FILE=index)
     Path(index).unlink()
     when = {"GIT_AUTHOR_DATE": "2025-03-22T10:00:00Z", "GIT_COMMITTER_DATE": "2025-03-22T10:00:00Z"}
-    commit = git(repo, "commit-tree", "-p", "HEAD", "-m", message, tree, **when)
+    commit = git(repo, "commit-tree", "-p", "HEAD", tree, stdin=message.encode(), **when)
     git(repo, "update-ref", "HEAD", commit)
     return commit
 
@@ -157,7 +157,10 @@ _CODE = "def double(number):\n    return 2 * number\n"
 _HONEST = "from spans.double import double\n\n\ndef test_doubles():\n    assert double(2) == 4\n"
 
 
-def _claims(tests: str, code: str = _CODE, *, existing: bool = False) -> Craft:
+_MESSAGE = "Add a function that doubles numbers"
+
+
+def _claims(tests: str, code: str = _CODE, *, existing: bool = False, message: str = _MESSAGE) -> Craft:
     """The package's only instance is a new commit with some code and tests, claimed to be valid."""
 
     def craft(package: Path, _: Path) -> None:
@@ -169,13 +172,13 @@ def _claims(tests: str, code: str = _CODE, *, existing: bool = False) -> Craft:
         else:
             code_now = code
         files = {"src/spans/double.py": code_now, "tests/test_double.py": tests}
-        commit = new_commit(package, files, "Add a function that doubles numbers")
+        commit = new_commit(package, files, message)
         instance: Json = {
             **manifest["instances"][0],
             "instance_id": f"{manifest['name']}__{commit[:12]}",
             "commit": commit,
             "base_commit": base,
-            "task": "Add a function that doubles numbers",
+            "task": _MESSAGE,
             "production_files": ["src/spans/double.py"],
             "test_files": ["tests/test_double.py"],
             "symbols": [],
@@ -261,5 +264,7 @@ HISTORIES = (
             _claims(_body("f = open('/tmp/x', 'wb')", "while True: f.write(bytes(1 << 20))")), _RUN, runs=True),
     Hostile("tests", "take all memory",
             _claims(_body("x = []", "while True: x.append(bytes(1 << 26))")), _RUN, runs=True),
+    Hostile("tests", "message of two mebibytes, which is no task",
+            _claims(_HONEST, message=f"{_MESSAGE}\n\n" + "word " * (1 << 19)), (R.IDENTITY,), runs=True),
     Hostile("tests", "end the runner", _claims(_body("os._exit(0)")), _RUN, runs=True),
 )  # fmt: skip

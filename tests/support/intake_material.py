@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from exchange.intake.arrival import IntakeContext
+from exchange.intake.context import IntakeContext
 from exchange.intake.ledger import IntakeFolders
 from host.private import private_directory
 from models.intake import IntakeSettings

@@ -6,7 +6,7 @@ import re
 import struct
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Set
 from pathlib import Path
 
 from packaging.tags import sys_tags
@@ -97,9 +97,8 @@ def check_fit(manifest: Manifest) -> None:
                 )
 
 
-def check_wheel_set(directory: Path, wanted: Iterable[str]) -> None:
-    """Raise PackageRefused unless `packages/` holds exactly what the manifest names."""
-    there, wanted = {path.name for path in (directory / "packages").iterdir()}, set(wanted)
+def check_wheel_set(there: Set[str], wanted: Set[str]) -> None:
+    """Raise PackageRefused unless the files in `packages/` are exactly those that the manifest names."""
     if missing := sorted(wanted - there):
         raise PackageRefused(
             RefusalReason.WHEEL_SET, f"packages/{shown(missing[0])} is missing; copy the package again"

@@ -14,13 +14,19 @@ from models.intake import RefusalReason
 
 
 class TreeFile(NamedTuple):
-    """A file or folder of an arriving tree, as its file system lists it; `path` is relative to the package."""
+    """A file or folder of an arriving tree, as its file system lists it; `path` is relative to the package.
+
+    Sizes are in bytes; `stored` is what the medium holds of it, 0 where the file system does not say.
+    """
 
     path: str
     folder: bool
     size: int
     mode: int
     modified_ns: int
+    changed_ns: int = 0
+    stored: int = 0
+    inode: int = 0
 
 
 _NAME_BYTES = 255
@@ -72,7 +78,12 @@ _ARCHIVE_STARTS = {
     b"# v3 git bundle": "git bundle",
 }
 _TAR_AT, _ISO_AT = 257, 0x8001
-_START = _ISO_AT + 8
+START_BYTES = _ISO_AT + 8
+"""Bytes of a file's start by which its kind is known."""
+END_BYTES = (1 << 16) + 22
+"""Bytes of a zip's end in which its directory is named: the longest comment, and the record before it."""
+_ZIP_END = b"PK\x05\x06"
+_MOSTLY_HOLES, _LARGE = 8, 64 * _MIB
 
 
 def check_names(entries: Iterable[TreeFile]) -> None:
@@ -151,27 +162,54 @@ def _check_sizes(files: Iterable[TreeFile]) -> None:
                 )
 
 
+def check_holes(entries: Iterable[TreeFile]) -> None:
+    """Raise PackageRefused for a large archive or pack of which the medium holds less than an eighth: what is left out
+    is zeros, which no archive has. File systems that do not say what they hold say 0 of every file."""
+    files = [entry for entry in entries if not entry.folder]
+    if not any(entry.stored for entry in files):
+        return
+    for entry in files:
+        dense = entry.path.startswith("packages/") or entry.path.endswith(".pack")
+        if dense and entry.size >= _LARGE and entry.stored * _MOSTLY_HOLES < entry.size:
+            raise PackageRefused(
+                RefusalReason.TOO_LARGE,
+                f"{shown(entry.path)} has {entry.size} bytes, of which the medium holds {entry.stored}: it is mostly "
+                "holes; copy the package again",
+            )
+
+
 def check_starts(directory: Path, entries: Iterable[TreeFile]) -> None:
+    """`check_start` of each file of a package."""
+    for entry in entries:
+        if not entry.folder:
+            check_start(entry.path, read_start(directory / entry.path, START_BYTES))
+
+
+def check_start(path: str, start: bytes) -> None:
     """Raise PackageRefused for a file that is a program, a script or an archive by its first bytes.
 
     In `packages/` files are archives, and have to be of the kind that they are named after.
     """
-    for entry in entries:
-        if entry.folder:
-            continue
-        start = read_start(directory / entry.path, _START)
-        if entry.path.startswith("packages/"):
-            wanted = b"PK\x03\x04" if entry.path.endswith(".whl") else b"\x1f\x8b"
-            if not start.startswith(wanted):
-                raise PackageRefused(
-                    RefusalReason.ARCHIVE, f"{shown(entry.path)} is no archive of its name's kind; fetch it again"
-                )
-            continue
-        for magic, kind in _EXECUTABLE_STARTS.items():
-            if start.startswith(magic):
-                raise PackageRefused(RefusalReason.EXECUTABLE, f"{shown(entry.path)} is {kind}; remove it")
-        if archive := _archive(start):
-            raise PackageRefused(RefusalReason.ARCHIVE, f"{shown(entry.path)} is an archive ({archive}); remove it")
+    if path.startswith("packages/"):
+        wanted = b"PK\x03\x04" if path.endswith(".whl") else b"\x1f\x8b"
+        if not start.startswith(wanted):
+            raise PackageRefused(
+                RefusalReason.ARCHIVE, f"{shown(path)} is no archive of its name's kind; fetch it again"
+            )
+        return
+    for magic, kind in _EXECUTABLE_STARTS.items():
+        if start.startswith(magic):
+            raise PackageRefused(RefusalReason.EXECUTABLE, f"{shown(path)} is {kind}; remove it")
+    if archive := _archive(start):
+        raise PackageRefused(RefusalReason.ARCHIVE, f"{shown(path)} is an archive ({archive}); remove it")
+
+
+def check_end(path: str, end: bytes) -> None:
+    """Raise PackageRefused for a wheel without a zip's directory in its last bytes, at most END_BYTES."""
+    if path.endswith(".whl") and _ZIP_END not in end:
+        raise PackageRefused(
+            RefusalReason.ARCHIVE, f"{shown(path)} has no directory of a zip at its end; fetch it again"
+        )
 
 
 def _archive(start: bytes) -> str:

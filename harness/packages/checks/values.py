@@ -110,7 +110,7 @@ def requirement(value: str) -> str | None:
         return why
     try:
         return "names a URL; only releases of an index can be pinned" if Requirement(value).url else None
-    except InvalidRequirement:
+    except (InvalidRequirement, RecursionError):  # the latter for a thousand parentheses inside each other
         return "is no PEP 508 requirement"
 
 
