@@ -6,12 +6,16 @@ from cli.pages.charts import lines
 from cli.pages.render import render
 from cli.pages.section import Section, drawn, make_rows
 from evals.statistics import Rate
+from models.intake import IntakeVerdict
 from training.cycle.past_rounds import PastRound
+from training.operation.arrivals import Arrival
 from training.operation.history import OperationHistory, TurnRecord
 from training.operation.measuring import OUT_OF_DISTRIBUTION, RESERVED, GroupRates
 
 _TIME = "%Y-%m-%d %H:%M"
 _MIB = 2**20
+_ARRIVALS = 30
+"""Most arrivals that are listed."""
 
 
 def operation_page(history: OperationHistory) -> str:
@@ -32,6 +36,7 @@ def sections(history: OperationHistory) -> list[Section]:
         rates(history),
         serving(history),
         repositories(history.rounds),
+        arrivals(history.arrivals),
         disk(history),
         databases(history.turns),
         turns(history),
@@ -125,6 +130,29 @@ def repositories(found: Sequence[PastRound]) -> Section:
     columns = ("round", "new repositories", "names")
     notes = ("Repositories that no earlier round had.",)
     return Section("repositories", "Fresh repositories", notes, columns, make_rows(rows), columns[:2])
+
+
+def arrivals(found: Sequence[Arrival]) -> Section:
+    """Packages that arrived, the newest first, with what the intake decided."""
+    refused = sum(each.verdict is IntakeVerdict.REFUSED for each in found)
+    rows = [
+        (
+            each.at[:16].replace("T", " "),
+            each.name or each.source,
+            each.verdict.value,
+            each.use or "-",
+            each.valid if each.verdict is not IntakeVerdict.REFUSED else "-",
+            "-" if each.round is None else each.round,
+            each.why,
+        )
+        for each in reversed(found[-_ARRIVALS:])
+    ]
+    notes = (
+        f"{len(found)} packages have arrived, {refused} of them were refused." if found else "None has arrived.",
+        "An accepted repository is in the next round, unless it is for evaluation. `cra ingest log` has each check.",
+    )
+    columns = ("arrived at (UTC)", "package", "verdict", "use", "valid instances", "first round", "why")
+    return Section("arrivals", "Arrivals", notes, columns, make_rows(rows), columns[4:6])
 
 
 def disk(history: OperationHistory) -> Section:
