@@ -64,7 +64,7 @@ def rates(history: OperationHistory) -> Section:
     """pass@1 and pass@k of whole runs over turns."""
     rows = [
         (each.turn, each.group, *_cells(each.at_1), each.k, *_cells(each.at_k), each.at_1.instances,
-         each.at_1.repositories, "few repositories: weak" if each.at_1.weak else "")
+         each.at_1.repositories, "few repositories" if each.at_1.weak else "")
         for each in history.rates
     ]  # fmt: skip
     notes = (
@@ -73,8 +73,7 @@ def rates(history: OperationHistory) -> Section:
         _unlike(history),
     )
     columns = (
-        "turn", "repositories", "pass@1", "95% interval", "k", "pass@k", "95% interval of pass@k", "instances",
-        "number of repositories", "note",
+        "turn", "group", "pass@1", "95% interval", "k", "pass@k", "its interval", "instances", "repositories", "note",
     )  # fmt: skip
     section = Section(
         "rates",
@@ -91,7 +90,9 @@ def rates(history: OperationHistory) -> Section:
     }
     shown = {name: points for name, points in known.items() if points}
     return drawn(
-        section, bool(shown), lambda title, words: lines("rates", title, words, shown, ("turn", "share solved"))
+        section,
+        bool(shown),
+        lambda title, words: lines("rates", title, words, shown, ("turn", "share solved"), counted=True),
     )
 
 
@@ -170,7 +171,9 @@ def disk(history: OperationHistory) -> Section:
     columns = ("turn", "used, MiB", "free, MiB", "freed, MiB", "things deleted")
     section = Section("disk", "Disk", notes, columns, make_rows(rows), columns, folded=True)
     points = {"used": [(float(turn.number), state.used / _MIB) for turn, state in known]}
-    return drawn(section, bool(known), lambda title, words: lines("disk", title, words, points, ("turn", "MiB")))
+    return drawn(
+        section, bool(known), lambda title, words: lines("disk", title, words, points, ("turn", "MiB"), counted=True)
+    )
 
 
 def _largest(sizes: dict[str, int]) -> list[tuple[str, int]]:
@@ -191,7 +194,11 @@ def databases(found: Sequence[TurnRecord]) -> Section:
         name: [(float(turn.number), turn.databases[name].bytes / _MIB) for turn in found if name in turn.databases]
         for name in names
     }
-    return drawn(section, bool(points), lambda title, words: lines("databases", title, words, points, ("turn", "MiB")))
+    return drawn(
+        section,
+        bool(points),
+        lambda title, words: lines("databases", title, words, points, ("turn", "MiB"), counted=True),
+    )
 
 
 def turns(history: OperationHistory) -> Section:

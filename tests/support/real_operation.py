@@ -58,7 +58,7 @@ def settings_of(root: Path) -> Settings:
         cache_dir=root / "cache",
         models={"endpoints": {"here": endpoint}, "roles": {"reasoning": "here", "coding": "here"}},  # type: ignore[arg-type]
         training={"backend": "trl-cpu", "max_steps": 2, "batch_size": 2, "validation_rows": 1, "checkpoint_steps": 1,
-                  "rank": 4, "control_arm": False},  # type: ignore[arg-type]
+                  "rank": 4, "control_arm": False, "learning_rate": 0.05},  # type: ignore[arg-type]
         operation={"least_free_gib": 0.0},  # type: ignore[arg-type]
     )  # fmt: skip
 
