@@ -12,6 +12,8 @@ import typer
 from cli.options import JsonOption
 from cli.output import console, print_json, waiting
 from cli.server.connection import database_variables, read_connection, server_directory
+from exchange.intake.ledger import IntakeFolders
+from host.append_log import read_lines
 from host.code_version import code_version
 from host.postgres import programs
 from host.private import private_directory, private_file
@@ -20,6 +22,7 @@ from models.errors import InfrastructureError, UsageError
 from models.settings import Settings
 from store.snapshots import dump_postgresql
 from store.upkeep import copy_sqlite, is_postgresql, password_apart, sqlite_file
+from training.operation.log import OperationLog
 
 _LIST = "backup.json"
 
@@ -28,7 +31,7 @@ def backup(
     directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A new or empty directory.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Copy the raw and curated databases, and the server's, into a directory; everything may go on meanwhile.
+    """Copy all databases, the operation's log and the intake's ledger into a directory; everything may go on meanwhile.
 
     Each copy is one state of its database: of SQLite a file, of PostgreSQL a dump for pg_restore. backup.json lists
     them with hashes and the command that restores each. Bases, adapters, datasets, keys and repo packages are plain
@@ -40,7 +43,8 @@ def backup(
     try:
         private_directory(directory)
         passwords = settings.data_dir.absolute() / "server" / "pgpass"
-        copies = [_copied(name, url, directory, passwords) for name, url in _databases(settings)]
+        copies = [_copied_log(name, path, directory) for name, path in _logs(settings)]
+        copies += [_copied(name, url, directory, passwords) for name, url in _databases(settings)]
     except OSError as error:
         raise InfrastructureError(f"{directory} cannot be written: {error.strerror}; give another directory") from error
     listed = {"made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "code": code_version(), "copies": copies}
@@ -54,8 +58,26 @@ def backup(
         console.print(f"  restore: {copy['restore']}", markup=False, soft_wrap=True)
 
 
+def _logs(settings: Settings) -> list[tuple[str, Path]]:
+    """The files of lines that are copied, by name. They come first, as `_databases` says."""
+    known = {"intake": IntakeFolders.of(settings).ledger, "operation": OperationLog(settings.data_dir.absolute()).path}
+    return [(name, path) for name, path in known.items() if path.is_file()]
+
+
+def _copied_log(name: str, path: Path, directory: Path) -> dict[str, Any]:
+    """Copy the whole lines that a file has now."""
+    copy = directory / f"{name}-{path.name}"
+    private_file(copy)
+    copy.write_bytes(b"".join(line + b"\n" for line in read_lines(path)))
+    return _listed(name, copy, f"cp {copy.name} '{path}' (while nothing runs)")
+
+
 def _databases(settings: Settings) -> list[tuple[str, str]]:
-    """What is copied: a name and a URL each; one that holds two things is copied once."""
+    """What is copied: a name and a URL each; one that holds two things is copied once.
+
+    What records comes before what it records: logs, then the raw database, then the curated one. What happens between
+    two copies is then done again by an operation that goes on from them, and nothing on record is missing.
+    """
     found: dict[str, str] = {}
     connection = read_connection(settings)
     if connection is not None and connection.own:
@@ -66,7 +88,7 @@ def _databases(settings: Settings) -> list[tuple[str, str]]:
         used = ours.get(f"CRA_{kind.upper()}_DATABASE", url)
         found[used] = f"{found[used]}-{kind}" if used in found else kind
     there = {url: name for url, name in found.items() if is_postgresql(url) or sqlite_file(url).is_file()}
-    return sorted((name, url) for url, name in there.items())
+    return sorted(((name, url) for url, name in there.items()), key=lambda each: ("raw" not in each[0], each))
 
 
 def _copied(name: str, url: str, directory: Path, passwords: Path) -> dict[str, Any]:
@@ -87,6 +109,11 @@ def _copied(name: str, url: str, directory: Path, passwords: Path) -> dict[str, 
             copy = directory / f"{name}.sqlite"
             copy_sqlite(sqlite_file(url), copy)
             restore = f"cra down; cp {copy.name} '{sqlite_file(url)}' (and delete its -wal and -shm)"
+    return _listed(name, copy, restore)
+
+
+def _listed(name: str, copy: Path, restore: str) -> dict[str, Any]:
+    """The entry of a copy in the list."""
     with copy.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"of": name, "file": copy.name, "bytes": copy.stat().st_size, "sha256": digest, "restore": restore}

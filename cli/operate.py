@@ -218,6 +218,7 @@ def _print_plan(plan: "RetentionPlan") -> None:
 
 
 def _history(order: "OperateOrder") -> "OperationHistory":
+    from exchange.intake.ledger import IntakeFolders, read_events
     from training.operation.history import read_history
     from training.operation.log import OperationLog
     from training.operation.packages import trainable_packages
@@ -225,7 +226,8 @@ def _history(order: "OperateOrder") -> "OperationHistory":
     context = _context()
     with spinner("reading"):
         log = OperationLog(context.settings.data_dir)
-        return read_history(context, lambda: trainable_packages(context), order, log)
+        ledger = read_events(IntakeFolders.of(context.settings))
+        return read_history(context, lambda: trainable_packages(context), order, log, ledger)
 
 
 def _show_history(order: "OperateOrder", page: Path | None, as_json: bool) -> None:

@@ -37,9 +37,13 @@ class RateChange(NamedTuple):
         """The smallest p that is possible with these instances."""
         return float(2.0**-self.fallible)
 
-    def is_loss(self, margin: float, alpha: float) -> bool:
-        """Whether the rate fell by more than the margin, significantly or with too few instances for significance."""
-        return self.fall > margin and (self.p <= alpha or self.smallest_p > alpha)
+    def is_loss(self, margin: float, alpha: float, level: float | None = None) -> bool:
+        """Whether the rate fell by more than the margin, significantly or with too few instances for significance.
+
+        `level` is the p that counts as significant, if it is not `alpha`: that of one of several looks.
+        """
+        significant = self.p <= (alpha if level is None else level)
+        return self.fall > margin and (significant or self.smallest_p > alpha)
 
 
 class RateChanges(NamedTuple):

@@ -24,6 +24,9 @@ class GuardrailSettings(Frozen):
     end_to_end_alpha: float = Field(
         0.20, gt=0, lt=1, description="one-sided p at which a fall of the whole pipeline counts as more than chance"
     )
+    looks: int = Field(
+        30, ge=1, description="rounds of the operation that share end_to_end_alpha, as each looks for a fall again"
+    )
     steady_margin: float = Field(
         0.05, ge=0, le=1, description="how far the student's pass rate may fall between campaigns and count as steady"
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DatabaseKind = Literal["raw", "curated"]
 
-HEADS: dict[DatabaseKind, str] = {"raw": "raw_0010", "curated": "curated_0005"}
+HEADS: dict[DatabaseKind, str] = {"raw": "raw_0011", "curated": "curated_0006"}
 """The schema version that this code reads and writes. A test keeps it equal to the newest migration."""
 
 READ_ONLY = "cra_read_only"

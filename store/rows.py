@@ -5,8 +5,9 @@ An existing row with the key is kept (`add`), or must be equal to the new one (`
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
@@ -32,9 +33,31 @@ def writing(engine: Engine, texts: Texts | None = None) -> Iterator[Connection]:
 
 def add(connection: Connection, row: SQLModel) -> bool:
     """Insert a row unless its key is taken; returns whether it was inserted."""
+    return _insert(connection, table_of(type(row)), row.model_dump())
+
+
+def add_in_sequence(connection: Connection, row: SQLModel) -> bool:
+    """Insert a row as `add` does, with the next number of its table as its `sequence`: the order of such rows does not
+    depend on a clock."""
     table = table_of(type(row))
+    following = select(func.coalesce(func.max(table.c.sequence), 0) + 1).scalar_subquery()
+    return _insert(connection, table, row.model_dump() | {"sequence": following})
+
+
+def _insert(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return connection.execute(insert(table).values(row.model_dump()).on_conflict_do_nothing()).rowcount > 0
+    return connection.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount > 0
+
+
+def in_sequence(table: Table) -> tuple[ColumnElement[int], Column[str]]:
+    """The order of the rows of a table with a `sequence`, the oldest first."""
+    return func.coalesce(table.c.sequence, 0), table.c.id
+
+
+def newest_first(table: Table) -> tuple[ColumnElement[int], Column[str]]:
+    """The order of the rows of a table with a `sequence`, the newest first."""
+    number, key = in_sequence(table)
+    return number.desc(), key
 
 
 def record(connection: Connection, row: SQLModel) -> None:

@@ -133,8 +133,10 @@ def lines(
     axes: tuple[str, str],
     *,
     log: bool = False,
+    counted: bool = False,
 ) -> str:
-    """A line for each name; the first is plain, further ones have markers. `axes` names x and y; `log`: of x."""
+    """A line for each name; the first is plain, further ones have markers. `axes` names x and y; `log`: of x;
+    `counted`: x are whole numbers."""
     with canvas(3.0) as (figure, [axis]):
         for place, (name, points) in enumerate(known.items()):
             axis.plot(
@@ -148,6 +150,10 @@ def lines(
         if log:
             axis.set_xscale("log")
             axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        if counted:
+            from matplotlib.ticker import MaxNLocator
+
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set_xlabel(axes[0])
         axis.set_ylabel(axes[1])
         axis.grid(axis="y")
@@ -225,7 +231,13 @@ def _rows(axis: Any, rows: Sequence[str], places: Sequence[float] = (), end: flo
     axis.grid(axis="x", color=FAINT)
 
 
+_LEGEND_WIDTH, _HANDLE_WIDTH = 100, 6
+"""Characters in a row of a legend, and those that the sign of a series takes the place of."""
+
+
 def _legend(figure: Any, axis: Any, series: Sequence[str]) -> None:
     if len(series) > 1 or (series and series[0]):
         handles, names = axis.get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper left", ncols=min(6, len(names)), handlelength=2.2)
+        fitting = _LEGEND_WIDTH // (max(map(len, names)) + _HANDLE_WIDTH)
+        columns = max(1, min(6, len(names), fitting))
+        figure.legend(handles, names, loc="outside upper left", ncols=columns, handlelength=2.2)

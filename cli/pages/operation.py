@@ -6,12 +6,16 @@ from cli.pages.charts import lines
 from cli.pages.render import render
 from cli.pages.section import Section, drawn, make_rows
 from evals.statistics import Rate
+from models.intake import IntakeVerdict
 from training.cycle.past_rounds import PastRound
+from training.operation.arrivals import Arrival
 from training.operation.history import OperationHistory, TurnRecord
 from training.operation.measuring import OUT_OF_DISTRIBUTION, RESERVED, GroupRates
 
 _TIME = "%Y-%m-%d %H:%M"
 _MIB = 2**20
+_ARRIVALS = 30
+"""Most arrivals that are listed."""
 
 
 def operation_page(history: OperationHistory) -> str:
@@ -32,6 +36,7 @@ def sections(history: OperationHistory) -> list[Section]:
         rates(history),
         serving(history),
         repositories(history.rounds),
+        arrivals(history.arrivals),
         disk(history),
         databases(history.turns),
         turns(history),
@@ -59,7 +64,7 @@ def rates(history: OperationHistory) -> Section:
     """pass@1 and pass@k of whole runs over turns."""
     rows = [
         (each.turn, each.group, *_cells(each.at_1), each.k, *_cells(each.at_k), each.at_1.instances,
-         each.at_1.repositories, "few repositories: weak" if each.at_1.weak else "")
+         each.at_1.repositories, "few repositories" if each.at_1.weak else "")
         for each in history.rates
     ]  # fmt: skip
     notes = (
@@ -68,8 +73,7 @@ def rates(history: OperationHistory) -> Section:
         _unlike(history),
     )
     columns = (
-        "turn", "repositories", "pass@1", "95% interval", "k", "pass@k", "95% interval of pass@k", "instances",
-        "number of repositories", "note",
+        "turn", "group", "pass@1", "95% interval", "k", "pass@k", "its interval", "instances", "repositories", "note",
     )  # fmt: skip
     section = Section(
         "rates",
@@ -86,7 +90,9 @@ def rates(history: OperationHistory) -> Section:
     }
     shown = {name: points for name, points in known.items() if points}
     return drawn(
-        section, bool(shown), lambda title, words: lines("rates", title, words, shown, ("turn", "share solved"))
+        section,
+        bool(shown),
+        lambda title, words: lines("rates", title, words, shown, ("turn", "share solved"), counted=True),
     )
 
 
@@ -127,6 +133,29 @@ def repositories(found: Sequence[PastRound]) -> Section:
     return Section("repositories", "Fresh repositories", notes, columns, make_rows(rows), columns[:2])
 
 
+def arrivals(found: Sequence[Arrival]) -> Section:
+    """Packages that arrived, the newest first, with what the intake decided."""
+    refused = sum(each.verdict is IntakeVerdict.REFUSED for each in found)
+    rows = [
+        (
+            each.at[:16].replace("T", " "),
+            each.name or each.source,
+            each.verdict.value,
+            each.use or "-",
+            each.valid if each.verdict is not IntakeVerdict.REFUSED else "-",
+            "-" if each.round is None else each.round,
+            each.why,
+        )
+        for each in reversed(found[-_ARRIVALS:])
+    ]
+    notes = (
+        f"{len(found)} packages have arrived, {refused} of them were refused." if found else "None has arrived.",
+        "An accepted repository is in the next round, unless it is for evaluation. `cra ingest log` has each check.",
+    )
+    columns = ("arrived at (UTC)", "package", "verdict", "use", "valid instances", "first round", "why")
+    return Section("arrivals", "Arrivals", notes, columns, make_rows(rows), columns[4:6])
+
+
 def disk(history: OperationHistory) -> Section:
     """Use of the disk by turn, and how long it lasts."""
     ahead = history.forecast
@@ -142,7 +171,9 @@ def disk(history: OperationHistory) -> Section:
     columns = ("turn", "used, MiB", "free, MiB", "freed, MiB", "things deleted")
     section = Section("disk", "Disk", notes, columns, make_rows(rows), columns, folded=True)
     points = {"used": [(float(turn.number), state.used / _MIB) for turn, state in known]}
-    return drawn(section, bool(known), lambda title, words: lines("disk", title, words, points, ("turn", "MiB")))
+    return drawn(
+        section, bool(known), lambda title, words: lines("disk", title, words, points, ("turn", "MiB"), counted=True)
+    )
 
 
 def _largest(sizes: dict[str, int]) -> list[tuple[str, int]]:
@@ -163,7 +194,11 @@ def databases(found: Sequence[TurnRecord]) -> Section:
         name: [(float(turn.number), turn.databases[name].bytes / _MIB) for turn in found if name in turn.databases]
         for name in names
     }
-    return drawn(section, bool(points), lambda title, words: lines("databases", title, words, points, ("turn", "MiB")))
+    return drawn(
+        section,
+        bool(points),
+        lambda title, words: lines("databases", title, words, points, ("turn", "MiB"), counted=True),
+    )
 
 
 def turns(history: OperationHistory) -> Section:

@@ -4,7 +4,7 @@ The same prompt goes to the base and to the adapter, and the log-probabilities o
 ones, are compared. The difference between two answers of the base is the noise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from models.errors import ServingError
@@ -15,7 +15,8 @@ PROMPT = (
     "def send(request: Request) -> Response:\n    return transport.send(request)\n<|im_end|>\n"
     "<|im_start|>assistant\n"
 )
-LIKELIEST = 5
+_LIKELIEST = 5
+_LLAMA_LIKELIEST = 50
 _LEAST = 1e-4
 
 TokenScores = dict[str, float]
@@ -56,6 +57,18 @@ def difference(first: TokenScores, second: TokenScores) -> float:
     if not shared:
         raise ServingError("the server gives no log-probabilities to compare; see its log")
     return sum(abs(first[key] - second[key]) for key in shared) / len(shared)
+
+
+def vllm_request(model: str) -> dict[str, Any]:
+    """The request to vLLM's /v1/completions whose answer `read_vllm` reads; `model` is the base or an adapter."""
+    body = {"model": model, "prompt": PROMPT, "max_tokens": 1, "temperature": 0}
+    return body | {"logprobs": _LIKELIEST, "prompt_logprobs": 0}
+
+
+def llama_request(numbers: Mapping[str, int], adapter: str | None) -> dict[str, Any]:
+    """The request to llama.cpp's /completion whose answer `read_llama` reads; `numbers` are those of all adapters."""
+    scales = [{"id": number, "scale": float(name == adapter)} for name, number in numbers.items()]
+    return {"prompt": PROMPT, "n_predict": 1, "temperature": 0, "n_probs": _LLAMA_LIKELIEST, "lora": scales}
 
 
 def read_vllm(body: Any) -> TokenScores:

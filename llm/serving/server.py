@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from llm.serving.commands import AdapterSpec, ListenAddress
 from llm.serving.http import HttpReply, ask
-from llm.serving.probe import LIKELIEST, PROMPT, Probe, TokenScores, read_llama, read_vllm
+from llm.serving.probe import Probe, TokenScores, llama_request, read_llama, read_vllm, vllm_request
 from models.errors import NoAnswer, ServingError
 
 _BUSY = (429, 502, 503, 504)
@@ -91,8 +91,7 @@ class VllmServer:
             return False
 
     def _scores(self, adapter: str | None) -> TokenScores:
-        body = {"model": adapter or self.base, "prompt": PROMPT, "max_tokens": 1, "temperature": 0}
-        reply = self._ask("/v1/completions", body | {"logprobs": LIKELIEST, "prompt_logprobs": 0})
+        reply = self._ask("/v1/completions", vllm_request(adapter or self.base))
         if reply.status in _BUSY:
             raise NoAnswer(f"{self.place.root} is too busy to answer ({reply.status} {reply.message}); it is retried")
         if not reply.good:
@@ -141,8 +140,7 @@ class LlamaServer:
             return False
 
     def _scores(self, adapter: str | None) -> TokenScores:
-        scales = [{"id": number, "scale": float(name == adapter)} for name, number in self._numbers.items()]
-        body = {"prompt": PROMPT, "n_predict": 1, "temperature": 0, "n_probs": 50, "lora": scales}
+        body = llama_request(self._numbers, adapter)
         reply = ask(f"{self.place.root}/completion", body, key=self.place.key, timeout=self._timeout)
         if not reply.good:
             raise ServingError(f"the server does not answer for {adapter or self.base}: {reply.message}")

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select, true
 
 from models.training import TrainingTarget
 from store.database import chunks, reading
-from store.rows import add, writing
+from store.rows import add_in_sequence, in_sequence, newest_first, writing
 from store.tables import TrainingDataset, TrainingPlan, TrainingRun, table_of
 from store.texts import Texts, read_texts
 
@@ -18,7 +18,7 @@ MIXTURE = "mixture"
 """The stage of a mixture of datasets."""
 _REPOSITORIES = "repositories"
 _DATASETS, _PLANS, _RUNS = table_of(TrainingDataset), table_of(TrainingPlan), table_of(TrainingRun)
-_NEWEST_FIRST = (_DATASETS.c.created_at.desc(), _DATASETS.c.id)
+_NEWEST_FIRST = newest_first(_DATASETS)
 
 
 def add_dataset(
@@ -46,7 +46,7 @@ def add_dataset(
         content_hash=texts.add(content),
     )
     with writing(raw, texts) as connection:
-        add(connection, row)
+        add_in_sequence(connection, row)
 
 
 def add_mixture(
@@ -71,7 +71,7 @@ def add_mixture(
         content_hash=texts.add(content),
     )
     with writing(raw, texts) as connection:
-        add(connection, row)
+        add_in_sequence(connection, row)
 
 
 def newest_dataset_id(raw: Engine, target: TrainingTarget) -> str | None:
@@ -94,11 +94,11 @@ def trained_datasets(raw: Engine, target: TrainingTarget, base: str | None = Non
     """Datasets of a target that a training on a base used (its hash; None: any base), the oldest first, each with the
     text of its candidate ids; those without such a text are left out."""
     query = (
-        select(_DATASETS.c.id, _DATASETS.c.config, _DATASETS.c.created_at)
+        select(_DATASETS.c.id, _DATASETS.c.config, in_sequence(_DATASETS)[0])
         .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
         .where(_DATASETS.c.stage == target.value, true() if base is None else _PLANS.c.base == base)
         .distinct()
-        .order_by(_DATASETS.c.created_at, _DATASETS.c.id)
+        .order_by(*in_sequence(_DATASETS))
     )
     with reading(raw) as connection:
         rows = {row.id: row.config.get(CONSIDERED) for row in connection.execute(query)}
@@ -107,8 +107,9 @@ def trained_datasets(raw: Engine, target: TrainingTarget, base: str | None = Non
 
 
 def trained_before(raw: Engine, dataset: str, target: TrainingTarget, base: str) -> list[str]:
-    """Datasets of a target that are older than this one and that a training on a base (its hash) used."""
-    made = select(_DATASETS.c.created_at).where(_DATASETS.c.id == dataset).scalar_subquery()
+    """Datasets of a target that were stored before this one and that a training on a base (its hash) used."""
+    number = in_sequence(_DATASETS)[0]
+    made = select(number).where(_DATASETS.c.id == dataset).scalar_subquery()
     query = (
         select(_DATASETS.c.id)
         .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
@@ -116,7 +117,7 @@ def trained_before(raw: Engine, dataset: str, target: TrainingTarget, base: str)
             _DATASETS.c.stage == target.value,
             _DATASETS.c.id != dataset,
             _PLANS.c.base == base,
-            _DATASETS.c.created_at < made,
+            number < made,
         )
         .distinct()
         .order_by(_DATASETS.c.id)

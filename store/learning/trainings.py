@@ -8,7 +8,7 @@ from sqlalchemy import select
 from models.training import TrainingTarget
 from store.database import reading
 from store.places import located
-from store.rows import add, writing
+from store.rows import add, add_in_sequence, newest_first, writing
 from store.tables import TrainingPlan, TrainingRun, table_of
 from store.texts import Texts
 
@@ -47,7 +47,7 @@ def superseded_trainings(raw: "Engine") -> set[str]:
     query = (
         select(_PLANS.c.id, _PLANS.c.stage, _PLANS.c.base, _RUNS.c.plan_id)
         .outerjoin(_RUNS, _RUNS.c.plan_id == _PLANS.c.id)
-        .order_by(_PLANS.c.created_at.desc(), _PLANS.c.id)
+        .order_by(*newest_first(_PLANS))
     )
     replaced, found = set[tuple[str, str]](), set[str]()
     with reading(raw) as connection:
@@ -65,7 +65,7 @@ def store_training_job(
     """Record a training job by its id and those of base and dataset. Idempotent."""
     row = TrainingPlan(id=job, stage=target.value, source=source, base=base, dataset_id=dataset, config=config)
     with writing(raw) as connection:
-        add(connection, row)
+        add_in_sequence(connection, row)
 
 
 def store_training(raw: "Engine", training: FinishedTraining, losses: str) -> FinishedTraining:

@@ -124,8 +124,8 @@ class ReservedContent(CuratedTable, table=True):
 
 
 class EvaluationSetRow(CuratedTable, table=True):
-    """A frozen evaluation set: `id` is the hash of its content, `content` its JSON. The newest of a target is in force.
-    Rows are never changed or deleted."""
+    """A frozen evaluation set: `id` is the hash of its content, `content` its JSON. The newest of a target is in force:
+    the one stored last (`sequence`), whatever the clock said. Rows are never changed or deleted."""
 
     __tablename__ = "evaluation_sets"
 
@@ -135,3 +135,4 @@ class EvaluationSetRow(CuratedTable, table=True):
     repositories: list[str] = Field(sa_type=JSON)
     content: str = Field(sa_type=FreeText)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    sequence: int | None = None

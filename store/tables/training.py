@@ -1,4 +1,7 @@
-"""Raw: datasets and configurations of trainings, stored with the runs that they come from."""
+"""Raw: datasets and configurations of trainings, stored with the runs that they come from.
+
+`sequence` is the order in which rows were stored, whatever the clock said.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -21,6 +24,7 @@ class TrainingDataset(RawTable, table=True):
     config: dict[str, Any] = Field(sa_type=JSON)
     content_hash: str = Field(foreign_key="blobs.sha256")
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    sequence: int | None = None
 
 
 class TrainingPlan(RawTable, table=True):
@@ -35,3 +39,4 @@ class TrainingPlan(RawTable, table=True):
     dataset_id: str = Field(foreign_key="training_datasets.id", index=True)
     config: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    sequence: int | None = None

@@ -206,7 +206,7 @@ def test_a_backup_of_sqlite_opens_and_a_full_directory_is_refused(short_path: Pa
         open_database(short_path / "data" / f"{kind}.sqlite", kind).dispose()  # type: ignore[arg-type]
     assert server.cra("backup", str(short_path / "backup")).returncode == 0
     listed = json.loads((short_path / "backup" / "backup.json").read_text())
-    assert [each["of"] for each in listed["copies"]] == ["curated", "raw"]
+    assert [each["of"] for each in listed["copies"]] == ["raw", "curated"]
     for each in listed["copies"]:
         with sqlite3.connect(short_path / "backup" / each["file"]) as copy:
             assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)

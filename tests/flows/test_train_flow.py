@@ -11,7 +11,7 @@ from models.errors import EvaluationError, GuardrailError, RegistryError, Traini
 from models.evaluation import GateVerdict
 from models.training import TrainingTarget
 from store.database import reading
-from store.rows import add, writing
+from store.rows import add_in_sequence, writing
 from store.tables import EvaluationRow, TrainingDataset, TrainingRun, table_of
 from store.texts import Texts
 from tests.support.pairs_material import Repository, World, varied_gold_runs
@@ -116,7 +116,7 @@ def with_preferences(world: World) -> Path:
         content_hash=texts.add(card.to_json()),
     )
     with writing(world.raw.engine, texts) as connection:
-        add(connection, row)
+        add_in_sequence(connection, row)
     return write_dataset(world.folder, card, sft, dpo)
 
 

@@ -7,7 +7,7 @@ from models.chat import Message
 from models.evaluation import EvaluationItem, EvaluationSet
 from models.protocols import Stage
 from models.training import Pair, Provenance, TrainingTarget
-from store.rows import add, writing
+from store.rows import add, add_in_sequence, writing
 from store.tables import EvaluationSetRow, Reservation, TrainingPlan
 from tests.support.pairs_material import World
 from training.data.curation import Curated
@@ -30,7 +30,7 @@ def trained_on(world: World, made: Curated) -> None:
         dataset_id=made.card.id, config={},
     )  # fmt: skip
     with writing(world.raw.engine) as connection:
-        add(connection, row)
+        add_in_sequence(connection, row)
 
 
 def freeze(world: World, *items: EvaluationItem) -> None:
@@ -39,7 +39,7 @@ def freeze(world: World, *items: EvaluationItem) -> None:
         id=made.id, target="scope", items=len(items), repositories=["held"], content=made.model_dump_json()
     )
     with writing(world.curated) as connection:
-        add(connection, row)
+        add_in_sequence(connection, row)
 
 
 def item(messages: tuple[Message, ...] = (), **changes: Any) -> EvaluationItem:

@@ -8,7 +8,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "attribution": 1,
         "fit": "2",
         "gold": 7,
-        "heads": {"raw": "raw_0010", "curated": "curated_0005"},
+        "heads": {"raw": "raw_0011", "curated": "curated_0006"},
         "judge": 4,
         "manifest": 1,
         "parser": 3,

@@ -1,25 +1,24 @@
 """What retention may delete, and what only looks like it, in the folders of a simulated operation."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from store.database import reading
-from store.rows import add, writing
-from store.tables import RawTable, TrainingDataset, TrainingPlan, table_of
+from store.rows import add, add_in_sequence, writing
+from store.tables import TrainingDataset, TrainingPlan, table_of
 from tests.support.operation_material import Simulation
 from training.operation.inventory import RetentionKind
 from training.operation.lineage import needed_datasets
 
 NO_LIMIT: dict[str, Any] = {"operation": {"least_free_gib": 0.0}}
-OLD = datetime(2020, 1, 1, tzinfo=UTC)
+OLD = -1
 
 
-def add_row(simulation: Simulation, row: RawTable) -> None:
-    """Add a row to the raw database."""
+def add_row(simulation: Simulation, row: TrainingDataset | TrainingPlan) -> None:
+    """Add a row to the raw database, as the newest of its table unless it has a place in the order."""
     with writing(simulation.context(**NO_LIMIT).raw_engine) as connection:
-        add(connection, row)
+        (add_in_sequence if row.sequence is None else add)(connection, row)
 
 
 def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
@@ -40,7 +39,7 @@ def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
                 base=first.base,
                 dataset_id=first.dataset_id,
                 config={},
-                created_at=OLD,
+                sequence=OLD,
             ),
         )
     elif kind is RetentionKind.CACHE:
@@ -56,7 +55,7 @@ def junk(simulation: Simulation, kind: RetentionKind, number: int) -> Path:
             known = table_of(TrainingDataset)
             trained = connection.execute(known.select().where(known.c.id.in_(needed_datasets(context)))).first()
         assert trained is not None
-        values = {**trained._asdict(), "id": f"{number:064d}", "created_at": OLD}
+        values = {**trained._asdict(), "id": f"{number:064d}", "sequence": OLD}
         add_row(simulation, TrainingDataset(**values))
     (folder / "content").write_bytes(b"\0" * 300_000)
     return folder

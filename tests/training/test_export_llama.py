@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import GuardrailError, TrainingError, UsageError
+from models.errors import GuardrailError, RegistryError, TrainingError, UsageError
 from store.database import open_database
 from tests.support.tiny import MODULES, make_adapter, make_tiny_base
 from training.adapters.export.adapter import adapter_to_gguf, read_adapter
@@ -107,7 +107,7 @@ def test_an_adapter_without_effect_proves_nothing(bases: dict[str, Path], tmp_pa
         AutoModelForCausalLM.from_pretrained(bases["qwen3"]), LoraConfig(target_modules=MODULES, task_type="CAUSAL_LM")
     )
     fresh.save_pretrained(tmp_path / "adapter")
-    with pytest.raises(TrainingError, match="no effect"):
+    with pytest.raises(RegistryError, match="no effect"):
         export(ExportSource("scope-v1", bases["qwen3"], tmp_path / "adapter"), "gguf", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 

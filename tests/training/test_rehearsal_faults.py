@@ -21,10 +21,11 @@ from store.database import open_database
 from store.snapshots import snapshot_sqlite
 from tests.support.plain_steps import student_settings
 from tests.support.registry_material import fresh, make_base
+from tests.support.unasked import Unasked
 from training.adapters.registry import Registry
 from training.cycle.context import open_context
+from training.cycle.rehearsal.alias import move_alias
 from training.cycle.rehearsal.checks import serving
-from training.cycle.rehearsal.stages import move_alias
 from training.cycle.rehearsal.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -36,11 +37,12 @@ from pathlib import Path
 from tests.support.plain_steps import student_settings
 from training.adapters.registry import Registry
 from training.cycle.context import open_context
-from training.cycle.rehearsal.stages import move_alias
+from training.cycle.rehearsal.alias import move_alias
+from tests.support.unasked import Unasked
 
 folder, adapter, before = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 Registry.rollback = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
-move_alias(open_context(student_settings(folder, "http://127.0.0.1:9/v1")), adapter, {"scope": before})
+move_alias(open_context(student_settings(folder, "http://127.0.0.1:9/v1")), adapter, {"scope": before}, Unasked())
 """
 
 FULL = """
@@ -83,7 +85,7 @@ def test_a_kill_between_promotion_and_rollback_is_undone_by_the_next_start(tmp_p
     assert serving(curated) == {"scope": second.served}
     context = open_context(student_settings(tmp_path, URL))
     for _ in range(2):  # a second time changes nothing
-        came = move_alias(context, second.id, before)
+        came = move_alias(context, second.id, before, Unasked())
         assert came.figures["after"] == before == serving(curated)
         assert came.figures["actions"] == ["promote", "rollback"]
     log = [(entry.action, entry.override) for entry in registry.log(TrainingTarget.SCOPE)]

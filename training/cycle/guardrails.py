@@ -119,10 +119,11 @@ def check_uncontaminated(hits: Sequence[str]) -> None:
         )
 
 
-def check_diversity(changes: RateChanges, settings: GuardrailSettings) -> None:
-    """Require that pass@k does not fall unless pass@1 does (loss of diversity)."""
+def check_diversity(changes: RateChanges, settings: GuardrailSettings, level: float | None = None) -> None:
+    """Require that pass@k does not fall unless pass@1 does (loss of diversity). `level` is the p of one look, where
+    there are several."""
     at_1, at_k, alpha = *changes, settings.end_to_end_alpha
-    if at_k.is_loss(settings.pass_at_k_margin, alpha) and not at_1.is_loss(settings.end_to_end_margin, alpha):
+    if at_k.is_loss(settings.pass_at_k_margin, alpha, level) and not at_1.is_loss(settings.end_to_end_margin, alpha):
         raise GuardrailError(
             DIVERSITY,
             f"pass@k fell from {at_k.before:.3f} to {at_k.after:.3f} while pass@1 went from {at_1.before:.3f} to "

@@ -5,11 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from models.intake import IntakeEvent
 from models.plans import Frozen
 from models.training import TrainingTarget
 from training.cycle.context import TrainingContext
 from training.cycle.past_rounds import PastRound, read_rounds
 from training.cycle.promotion import WITHHELD
+from training.operation.arrivals import Arrival, arrivals_of, refusals_in_words
 from training.operation.log import EventKind, OperationEvent, OperationLog
 from training.operation.loop import find_standing
 from training.operation.measuring import (
@@ -54,8 +56,11 @@ class ServingLine(Frozen):
 
 
 class OperationHistory(Frozen):
-    """All that the page of the operation shows. `unlike` are the reserved repositories out of distribution, None if no
-    whole runs were done; `wanted` is what wants a person's decision; `clock` are jumps of the clock."""
+    """All that the page of the operation shows.
+
+    `unlike` are the reserved repositories out of distribution, None if no whole runs were done; `clock` are jumps of
+    the clock; `arrivals` what the intake decided; `wanted` is what wants a person's decision.
+    """
 
     standing: Standing
     turns: tuple[TurnRecord, ...]
@@ -67,13 +72,19 @@ class OperationHistory(Frozen):
     disk: DiskState
     forecast: Forecast
     clock: tuple[str, ...]
+    arrivals: tuple[Arrival, ...]
     wanted: tuple[str, ...]
 
 
 def read_history(
-    context: TrainingContext, packages: Callable[[], Sequence[Path]], order: OperateOrder, log: OperationLog
+    context: TrainingContext,
+    packages: Callable[[], Sequence[Path]],
+    order: OperateOrder,
+    log: OperationLog,
+    ledger: Sequence[IntakeEvent] = (),
 ) -> OperationHistory:
-    """The history until now; `packages` finds those of a new round. Changes nothing."""
+    """The history until now; `packages` finds those of a new round, `ledger` holds the intake's events. Changes
+    nothing."""
     events = log.events()
     turns = tuple(_turn(number, events) for number in sorted({e.turn for e in events if e.kind is EventKind.BEGIN}))
     measures = read_measures(events)
@@ -85,6 +96,8 @@ def read_history(
     disks = [turn.disk for turn in turns if turn.disk is not None]
     ahead = forecast(disks, context.settings)
     clock = tuple(_clock(event) for event in events if event.kind is EventKind.CLOCK)
+    arrivals = tuple(arrivals_of(ledger, rounds))
+    wanted = _wanted(standing, rounds, rates, ahead, clock)
     return OperationHistory(
         standing=standing,
         turns=turns,
@@ -96,7 +109,8 @@ def read_history(
         disk=disk_state(context.settings),
         forecast=ahead,
         clock=clock,
-        wanted=(*_wanted(standing, rounds, rates, ahead, clock), *_unmeasured(events)),
+        arrivals=arrivals,
+        wanted=(*wanted, *_unmeasured(events), *refusals_in_words(arrivals)),
     )
 
 

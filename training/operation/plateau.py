@@ -10,13 +10,17 @@ least five repositories: with fewer the interval is too narrow to exclude anythi
 a fall, in steps that each kept their margin: it stops. So does an adapter that passed its gate and may not serve. A
 repository that no round has had yet reopens a plateau; one that lasts over `plateau_rounds` rounds with new
 repositories each does not end by itself.
+
+Falls and losses of diversity are looked for after each round. Each look has a level of its own (`evals.spending`), so
+that over `guardrails.looks` rounds a false alarm has the chance `guardrails.end_to_end_alpha` at most, for each rule.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from evals.paired import interval
+from evals.paired import fell, interval
+from evals.spending import level
 from evals.statistics import FEW_REPOSITORIES
 from evals.whole_runs import compare
 from models.errors import EvaluationError, GuardrailError
@@ -51,7 +55,7 @@ def judge(evidence: Evidence, limits: GuardrailSettings) -> Standing:
     finished = [each for each in evidence.rounds if each.finished and each.number > evidence.since]
     measures = [each for each in evidence.measures if each.round > evidence.since]
     for standing in (
-        _diversity(measures, limits),
+        diversity(measures, limits),
         _stalled(evidence, finished, limits),
         _flat(evidence, finished, measures, limits),
         _fresh(evidence, limits),
@@ -61,18 +65,30 @@ def judge(evidence: Evidence, limits: GuardrailSettings) -> Standing:
     return GOES_ON
 
 
-def _diversity(measures: Sequence[Measure], limits: GuardrailSettings) -> Standing | None:
-    """Loss of diversity against the last whole runs and against the first: small losses add up."""
-    if len(measures) > 1:
-        for before in (measures[-2], measures[0]):
-            try:
-                guardrails.check_diversity(compare(before.passes, measures[-1].passes), limits)
-            except GuardrailError as error:
-                reason = f"since turn {before.turn}: {error}"
-                return Standing(state=State.STOPPED, rule=error.rule, reason=reason)
-            except EvaluationError:  # other packages are measured now
-                continue
+def diversity(measures: Sequence[Measure], limits: GuardrailSettings) -> Standing | None:
+    """Loss of diversity against the last whole runs and against the first: small losses add up.
+
+    Each round is another look: its level is what alpha-spending leaves it, half of it for each comparison.
+    """
+    looks = _looks(measures)
+    if len(looks) < 2:
+        return None
+    compared = [looks[-2], looks[0]] if len(looks) > 2 else [looks[0]]
+    allowed = level(len(looks) - 1, limits.end_to_end_alpha, limits.looks) / len(compared)
+    for before in compared:
+        try:
+            guardrails.check_diversity(compare(before.passes, looks[-1].passes), limits, allowed)
+        except GuardrailError as error:
+            reason = f"since turn {before.turn}: {error} (p of look {len(looks) - 1} at most {allowed:.5f})"
+            return Standing(state=State.STOPPED, rule=error.rule, reason=reason)
+        except EvaluationError:  # other packages are measured now
+            continue
     return None
+
+
+def _looks(measures: Sequence[Measure]) -> list[Measure]:
+    """Whole runs that were done anew: those of a turn after which the same adapters served are no further look."""
+    return [each for n, each in enumerate(measures) if n == 0 or each.samples != measures[n - 1].samples]
 
 
 def _stalled(evidence: Evidence, finished: Sequence[PastRound], limits: GuardrailSettings) -> Standing | None:
@@ -142,12 +158,20 @@ def _flat(
     low, high = _change(gains)
     numbers = f"rounds {last[0].number} to {last[-1].number}"
     said = f"pass@1 of whole runs over {numbers} changed by {low:+.3f} to {high:+.3f} (95%)"
-    if high < 0:
+    if high < 0 and _fell_for_sure(gains, measures, limits):
         reason = f"{said}, though each promotion kept its margin; roll back with `cra adapters`, or continue"
         return Standing(state=State.STOPPED, rule=FALL, reason=reason)
-    if low > 0 or high >= limits.plateau_gain or len(gains) < FEW_REPOSITORIES:
+    if low > 0 or high < 0 or high >= limits.plateau_gain or len(gains) < FEW_REPOSITORIES:
         return None
     return _plateau(evidence, last, said)
+
+
+def _fell_for_sure(
+    gains: Mapping[str, Sequence[float]], measures: Sequence[Measure], limits: GuardrailSettings
+) -> bool:
+    """Whether a fall is significant at the level of this look, as falls are looked for after each round."""
+    p = fell([gain for each in gains.values() for gain in each])
+    return p <= level(max(1, len(_looks(measures)) - 1), limits.end_to_end_alpha, limits.looks)
 
 
 def _change(gains: Mapping[str, Sequence[float]]) -> tuple[float, float]:

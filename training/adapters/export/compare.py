@@ -52,11 +52,14 @@ class Comparison:
         noise = "" if self.noise is None else f", noise {self.noise:.4f}"
         return f"{self.agreed}/{self.places} top tokens agree, error {self.error:.4f}, effect {self.effect:.4f}{noise}"
 
+    @property
+    def without_effect(self) -> bool:
+        """Whether the adapter changes nothing that could be seen, so that its export cannot be verified."""
+        return self.effect < _ROUNDING / 10
+
     def refusal(self, allowed: float = _ROUNDING) -> str:
         """Why the export differs from the trained adapter; empty if it does not. `allowed` is the rounding error."""
         tolerance = max(allowed, 2 * (self.noise or 0.0))
-        if self.effect < _ROUNDING / 10:
-            return "the adapter has no effect on the trial prompts, so it cannot be verified"
         if self.error > tolerance or self.error > self.effect / 2:
             return f"the export's answers differ from those of the trained adapter ({self})"
         return ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.errors import CleanRoomError, TrainingError, UsageError
+from models.errors import CleanRoomError, RegistryError, TrainingError, UsageError
 from training.adapters.export.adapter import adapter_to_gguf
 from training.adapters.export.compare import Comparison, Reference, open_reference
 from training.adapters.export.llama import LlamaTrial, available
@@ -91,7 +91,7 @@ def _write(trained: ExportSource, form: Format, draft: Path, check: bool, precis
 def check_gguf(trained: ExportSource, adapter: Path, base: Path | None) -> Comparison:
     """Compare a GGUF adapter, on the GGUF file `base` (None: one is converted for this), with PEFT.
 
-    Raises TrainingError if they differ, or llama.cpp is not installed.
+    Raises TrainingError if they differ, or llama.cpp is not installed, RegistryError for an adapter without effect.
     """
     if not available():
         raise TrainingError(
@@ -128,6 +128,11 @@ def check_merged(reference: Reference, merged: Path) -> Comparison:
 
 
 def _judged(name: str, comparison: Comparison, allowed: float | None = None) -> Comparison:
+    if comparison.without_effect:
+        raise RegistryError(
+            f"{name}: the adapter has no effect on the trial prompts, so that it cannot be verified; nothing was "
+            "written: train it for longer, or with a higher training.learning_rate"
+        )
     refusal = comparison.refusal() if allowed is None else comparison.refusal(allowed)
     if refusal:
         raise TrainingError(f"{name}: {refusal}; nothing was written")
@@ -137,7 +142,8 @@ def _judged(name: str, comparison: Comparison, allowed: float | None = None) -> 
 def embed(trained: ExportSource, folder: Path, *, check: bool = True) -> Path:
     """Export an adapter for the embedded model to `{folder}/{served name}.gguf`, unless it exists.
 
-    Raises TrainingError if that fails, or the export differs from what was trained.
+    Raises TrainingError if that fails, or the export differs from what was trained, RegistryError for an adapter that
+    has no effect.
     """
     place = folder / f"{trained.name}.gguf"
     if not place.is_file():

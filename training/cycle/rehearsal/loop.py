@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.packages.package import read_package
 from host.code_version import code_version
 from host.locks import process_lock
 from host.settings import load_settings
@@ -18,7 +19,9 @@ from models.rehearsal import RehearsalOrder, RehearsalReport, StepEvidence, repo
 from store.runs import CampaignReport
 from training.cycle.context import TrainingContext
 from training.cycle.rehearsal import checks, stages
+from training.cycle.rehearsal.alias import move_alias
 from training.cycle.rehearsal.checks import Outcome, serving
+from training.cycle.rehearsal.served_answers import ServingPath
 from training.cycle.rehearsal.workspace import Workspace
 from training.cycle.steps import TrainingSteps
 
@@ -113,7 +116,12 @@ class _Rehearsal:
         trained = self.step("training", lambda: stages.train_adapter(own, training, name, directory))
         self.step("gate", lambda: stages.ask_gate(own, training, name, directory))
         before = base.figures["serving"]
-        self.step("alias", lambda: stages.move_alias(own, trained.figures["adapter"], before))
+
+        def alias() -> Outcome:
+            path = ServingPath(own, GOLD_CAMPAIGN, [read_package(each).manifest for each in paths])
+            return move_alias(own, trained.figures["adapter"], before, path)
+
+        self.step("alias", alias)
 
     def step(self, name: str, do: Step) -> StepEvidence:
         """The evidence of a step: recorded before, or of doing it now. Raises _Failed if it is not operational."""

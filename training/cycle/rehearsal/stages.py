@@ -1,4 +1,4 @@
-"""The steps of a rehearsal that run the loop: gold, frozen set, student, dataset, training, gate, alias.
+"""The steps of a rehearsal that run the loop: gold, frozen set, student, dataset, training, gate.
 
 Each may be repeated after a kill: what it had finished is found again in the rehearsal's databases.
 """
@@ -14,22 +14,17 @@ from models.curation_settings import CurationRequest
 from models.errors import EvaluationError, NotOperational
 from models.evaluation import EvaluationSet
 from models.rehearsal import RehearsalOrder
-from store.active_adapters import Aliases
 from store.database import reading
 from store.runs import CampaignReport
 from store.runs.results import solved_instances
-from training.adapters.export.serving import make_ready
-from training.bases.bases import find_base
 from training.cycle.context import TrainingContext
 from training.cycle.lifecycle import conclude, gate, prepare
 from training.cycle.orders import Prepared, TrainOrder
-from training.cycle.rehearsal.checks import Outcome, serving
-from training.cycle.rehearsal.workspace import TARGET
+from training.cycle.rehearsal.checks import Outcome
+from training.cycle.rehearsal.workspace import REASON, TARGET
 from training.cycle.steps import StudentCampaign, TrainingSteps
 from training.cycle.student_runs import STUDENT
 
-REASON = "rehearsal"
-"""Stands in the log of decisions as a person's reason would."""
 STUDENT_CAMPAIGN = "rehearsal student"
 _EXAMPLES = 32
 _TEMPERATURE = 0.6
@@ -186,32 +181,3 @@ def ask_gate(context: TrainingContext, steps: TrainingSteps, base: str, dataset:
 
 def _prepared(context: TrainingContext, steps: TrainingSteps, base: str, dataset: str) -> Prepared:
     return prepare(context, steps, TrainOrder(target=TARGET, base=base, dataset=Path(dataset), override=REASON))
-
-
-def move_alias(context: TrainingContext, adapter: str, before: Mapping[str, str]) -> Outcome:
-    """Let the adapter serve, see that the router follows, and roll back. Raises NotOperational if afterwards anything
-    else serves than before."""
-    registry = context.registry
-    version = registry.show(adapter)
-    decisions = [entry.action for entry in registry.log(TARGET) if entry.adapter == version.id]
-    if decisions[-1:] != ["rollback"]:
-        if registry.active(TARGET) is None or not registry.show(adapter).active:
-            make_ready(context.curated, context.settings, version, find_base(context.curated, version.base))
-            registry.promote(version, override=REASON)
-        _require_served(context, version.served)
-        registry.rollback(TARGET, REASON)
-    after = serving(context.curated)
-    if after != dict(before):
-        raise NotOperational(f"after a rollback {after} serves, and before {dict(before)}; see `cra adapters log`")
-    actions = [entry.action for entry in registry.log(TARGET) if entry.adapter == version.id]
-    serves = before.get(TARGET.value) or "the base alone"
-    found = (f"{version.name} served {TARGET.value}, as the router saw, and was rolled back", f"{serves} serves again")
-    return Outcome(found, {"before": dict(before), "after": after, "actions": actions})
-
-
-def _require_served(context: TrainingContext, served: str) -> None:
-    [stage] = TARGET.stages
-    alias = Aliases(context.settings.curated_url).table().get(stage)
-    if alias is None or alias.served != served:
-        seen = "the base alone" if alias is None else alias.served
-        raise NotOperational(f"{served} was promoted, and routers see {seen}; restore the curated database")

@@ -34,6 +34,8 @@ STATE, ORDER, LEDGER, CLOSED = "state", "order.json", "steps.jsonl", "closed"
 MARK = "is-a-rehearsal"
 """The file by which a folder is known to be a rehearsal's: the first that is made, and the last that is removed."""
 TARGET = TrainingTarget.SCOPE
+REASON = "rehearsal"
+"""Stands in the log of decisions as a person's reason would."""
 _BATCH, _VALIDATION, _RANK = 2, 2, 8
 _TRAINED_WINDOW, _EMBEDDED_WINDOW = 1280, 3072
 """Tokens of a prompt with its answer that a processor trains on, or that the embedded model reads, in seconds."""

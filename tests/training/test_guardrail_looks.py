@@ -1,0 +1,50 @@
+"""The rule on diversity looks after each round: together its looks have few false alarms, and collapses are seen."""
+
+import random
+
+import pytest
+
+from benchmarks.guardrail_looks import LIMITS, corrected, draw, stopped_at, uncorrected
+from evals.spending import level
+from training.operation.measuring import Measure, measured
+
+ROUNDS, INSTANCES, SAMPLES, OPERATIONS = 30, 10, 4, 60
+
+
+def test_the_levels_of_all_looks_add_up_to_alpha_at_most() -> None:
+    levels = [level(look, 0.2, 30) for look in range(1, 31)]
+    assert levels == sorted(levels, reverse=True)
+    assert 0.17 < sum(levels) < 0.2
+    assert sum(level(look, 0.2, 30) for look in range(31, 61)) < 0.12
+    with pytest.raises(ValueError, match="from 1"):
+        level(0, 0.2, 30)
+
+
+def test_false_alarms_over_thirty_rounds_are_as_rare_as_alpha_allows() -> None:
+    chance = random.Random(1)
+    calm = [list(draw(chance, ROUNDS, INSTANCES, SAMPLES)) for _ in range(OPERATIONS)]
+    false = sum(stopped_at(each, corrected) is not None for each in calm)
+    naive = sum(stopped_at(each, uncorrected) is not None for each in calm)
+    assert false < naive
+    assert false <= LIMITS.end_to_end_alpha * OPERATIONS
+
+
+def test_a_collapse_is_seen_within_four_looks_early_and_late() -> None:
+    chance = random.Random(2)
+    for collapse in (2, 20):
+        fallen = [list(draw(chance, collapse + 3, 40, SAMPLES, collapse)) for _ in range(10)]
+        late = [stopped_at(each, corrected) for each in fallen]
+        assert sum(found is not None and found >= collapse for found in late) >= 7, late
+
+
+def test_turns_after_which_the_same_adapters_serve_are_no_further_look() -> None:
+    def whole(turn: int, alike: int) -> Measure:
+        """Forty instances at pass@1 0.5: the samples of `alike` of them are all alike, half of these pass."""
+        shown = {(f"r{n % 8}@{n}", k): bool(n % 2) if n < alike else bool(k % 2) for n in range(40) for k in (0, 1)}
+        return measured(turn, turn, {}, shown)
+
+    assert corrected([whole(1, 0), whole(2, 10)]) is not None
+    assert corrected([*(whole(turn, 0) for turn in range(1, 20)), whole(20, 10)]) is not None
+    changing = [whole(turn, turn % 2) for turn in range(1, 20)]
+    assert corrected([*changing, whole(20, 10)]) is None, "the twentieth look wants more"
+    assert corrected([*changing, whole(20, 40)]) is not None
