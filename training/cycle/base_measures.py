@@ -7,17 +7,13 @@ by the hash of both bases, the rows and the prompts, in `evaluations/bases/`.
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from host.packed import open_either
-from host.private import make_directory
 from models.base_evaluation import Forgetting, RowLoss
-from models.errors import InfrastructureError, TrainingError
+from models.errors import TrainingError
 from models.objectives import Objective, objective_of
 from models.plans import Frozen
 from models.protocols import Stage
@@ -25,8 +21,10 @@ from models.targets import Role
 from store.keys import digest
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
+from training.bases.loading import loaded_base
 from training.cycle.context import TrainingContext
 from training.cycle.forgetting import compared, fixed_prompts, losses_by_kind, rewritten, written_by
+from training.cycle.kept_measures import read_measures, write_measures
 from training.data.curation.card import SFT
 from training.data.mixtures import serves
 from training.fit.data import IGNORED, TrainingRow
@@ -102,12 +100,12 @@ def measure_bases(label: str, context: TrainingContext, contest: BaseContest) ->
     """The measures of two bases, stored or made now. Raises UsageError for a base that cannot be loaded,
     InfrastructureError if they cannot be stored."""
     path = context.settings.data_dir / "evaluations" / "bases" / f"{contest.key}.json"
-    if (known := _read(path)) is not None:
+    if (known := read_measures(path, BaseMeasures)) is not None:
         context.notify(f"compare {label}: done before", 1, 1)
         return known
     with context.device():
         measured = _measure(contest, context.notify)
-    _write(path, measured)
+    write_measures(path, measured)
     return measured
 
 
@@ -115,7 +113,7 @@ def held_out_losses(
     base: Base, chat: ChatFormat, held_out: HeldOut, max_tokens: int, notify: Report = lambda what, done, total: None
 ) -> dict[Objective, tuple[RowLoss, ...]]:
     """The losses of held-out rows of at most `max_tokens` under a base. Raises UsageError if it cannot be loaded."""
-    with _loaded(base) as model:
+    with loaded_base(base.path) as model:
         return _losses(model, _tokenised(held_out, chat, max_tokens), base, notify)
 
 
@@ -125,12 +123,12 @@ def _measure(contest: BaseContest, notify: Report) -> BaseMeasures:
     sides = [_tokenised(contest.held_out, chat, contest.max_tokens) for chat in (chats[:1] * 2 if same else chats)]
     rows = _fitting_both(*sides)
     units = {row.id: len(row.answer) for each in rows[0].values() for row, _ in each}
-    with _loaded(contest.champion) as model:
+    with loaded_base(contest.champion.path) as model:
         what = f"what {contest.champion.name} writes"
         texts = written_by(model, chats[0], lambda done, total: notify(what, done, total))
         before, champion = losses_by_kind(model, texts), _losses(model, rows[0], contest.champion, notify, units)
     again = texts if same else rewritten(texts, *chats)
-    with _loaded(contest.challenger) as model:
+    with loaded_base(contest.challenger.path) as model:
         after, challenger = losses_by_kind(model, again), _losses(model, rows[1], contest.challenger, notify, units)
     found = compared(before, after, same_tokens=same)
     return BaseMeasures(champion=champion, challenger=challenger, forgetting=tuple(found))
@@ -186,23 +184,6 @@ def _rows(records: Sequence[dict[str, Any]], chat: ChatFormat, max_tokens: int) 
     return found
 
 
-@contextmanager
-def _loaded(base: Base) -> Iterator[Any]:
-    """A base's model, freed at the end."""
-    import torch
-
-    from training.bases.loading import load_model
-
-    gpu = torch.cuda.is_available()
-    model = load_model(base.path, torch.bfloat16 if gpu else torch.float32).to("cuda" if gpu else "cpu").eval()
-    try:
-        yield model
-    finally:
-        del model
-        if gpu:
-            torch.cuda.empty_cache()
-
-
 def _records(dataset: Path) -> Iterator[dict[str, Any]]:
     file = dataset / SFT
     try:
@@ -232,22 +213,3 @@ def _in_turns(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         placed.append((turns.get(name, 0), len(placed), each))
         turns[name] = turns.get(name, 0) + 1
     return [each for _, _, each in sorted(placed, key=lambda entry: entry[:2])]
-
-
-def _read(path: Path) -> BaseMeasures | None:
-    try:
-        return BaseMeasures.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise InfrastructureError(f"{path} cannot be read ({error}); remove it, and it is measured again") from error
-
-
-def _write(path: Path, measured: BaseMeasures) -> None:
-    part = path.with_name(f".{path.name}")
-    try:
-        make_directory(path.parent)
-        part.write_text(measured.model_dump_json() + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise InfrastructureError(f"{path} cannot be written: {error.strerror}; free disk space") from error
