@@ -176,7 +176,7 @@ def held_out_of(context: TrainingContext, registry: BaseRegistry, lineage: BaseL
             f"dataset {lineage.dataset[:12]}, which the base was trained on, is not in {context.settings.data_dir}; "
             "name a dataset whose rows were held out: --held-out DIR"
         )
-    return held_out_rows(own, seen=seen, role=lineage.role)
+    return held_out_rows(own, halved=lineage.config.get("watch") == "half", seen=seen, role=lineage.role)
 
 
 def _seen(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage) -> set[str]:

@@ -29,6 +29,7 @@ from training.data.curation.card import SFT
 from training.data.mixtures import serves
 from training.fit.data import IGNORED, TrainingRow
 from training.fit.row_losses import answer_losses
+from training.fit.watched import may_stop
 
 MEASURES = 2
 """Version of what is measured here: when raised, earlier measures are not reused."""
@@ -73,13 +74,17 @@ class BaseContest(NamedTuple):
         return digest("bases", MEASURES, *sides, rows, fixed_prompts().digest, str(self.thinking), self.max_tokens)
 
 
-def held_out_rows(dataset: Path, *, own: bool = True, seen: Collection[str] = (), role: Role | None = None) -> HeldOut:
+def held_out_rows(
+    dataset: Path, *, own: bool = True, halved: bool = False, seen: Collection[str] = (), role: Role | None = None
+) -> HeldOut:
     """The held-out rows of a dataset, at most `ROWS` of each objective: of the `own` one of a base its validation rows,
-    of another all; none of a repository that was trained on (`seen`, and the own training rows'), and none that is for
-    another role. Raises TrainingError."""
+    without those that its training watched where these were `halved`, of another all; none of a repository that was
+    trained on (`seen`, and the own training rows'), and none that is for another role. Raises TrainingError."""
     records = list(_records(dataset))
     seen_in = {*seen, *(trained_on(records) if own else ())}
     offered = [each for each in records if not own or each["split"] == "validation"]
+    if halved:
+        offered = [each for each in offered if not may_stop(each["id"])]
     kept = [each for each in offered if _repository(each) not in seen_in]
     by_objective: dict[Objective, list[dict[str, Any]]] = {}
     for each in kept:
@@ -88,7 +93,7 @@ def held_out_rows(dataset: Path, *, own: bool = True, seen: Collection[str] = ()
         if role is None or serves(role, objective, stage):
             by_objective.setdefault(objective, []).append(each)
     chosen = {objective: _in_turns(rows)[:ROWS] for objective, rows in sorted(by_objective.items())}
-    return HeldOut(dataset.name, chosen, len(offered) - len(kept), own and bool(kept))
+    return HeldOut(dataset.name, chosen, len(offered) - len(kept), own and not halved and bool(kept))
 
 
 def trained_repositories_of(dataset: Path) -> set[str]:

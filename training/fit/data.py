@@ -23,6 +23,7 @@ from training.bases.chat_format import ChatFormat
 from training.fit.decisions import class_weights
 from training.fit.recipe import Recipe
 from training.fit.sampler import mixture_order
+from training.fit.watched import may_stop
 from training.fit.weights import AnswerTokens, answer_tokens, token_weights
 
 IGNORED = -100
@@ -274,8 +275,9 @@ def _check_objectives(file: Path, rows: Sequence[TrainingRow], recipe: Recipe) -
 
 
 def _validation(rows: list[Any], recipe: Recipe) -> list[Any]:
-    """At most `validation_rows` rows; of a mixture as many of each objective."""
-    chosen = sorted(rows, key=lambda row: hashlib.sha256(f"{recipe.seed}{row.id}".encode()).digest())
+    """At most `validation_rows` rows of those that may stop the training; of a mixture as many of each objective."""
+    offered = rows if recipe.watch == "all" else [row for row in rows if may_stop(row.id)]
+    chosen = sorted(offered, key=lambda row: hashlib.sha256(f"{recipe.seed}{row.id}".encode()).digest())
     if not recipe.mixture:
         return chosen[: recipe.validation_rows]
     each = -(-recipe.validation_rows // len(recipe.mixture))
