@@ -12,17 +12,18 @@ from exchange.outsource import layout
 from exchange.outsource.accepting import accept
 from exchange.outsource.agreement import draw, may_differ, scores_differ
 from exchange.outsource.layout import ReturnManifest, entries_of, read_manifest, spelled
+from exchange.outsource.probes import open_trained
 from exchange.outsource.questions import SentQuestion
 from exchange.outsource.work import work
 from models.class_bias import ClassBias
 from models.errors import UsageError
 from models.protocols import Stage
 from store.learning.trainings import find_training
-from tests.support.outsource_material import Home, make_home
+from tests.support.outsource_material import FEW, Home, make_home
 from tests.support.tiny import make_adapter
 from training.adapters.registry.statement import read_statement
 from training.bases.chat_format import ChatFormat
-from training.fit.class_bias import bias_after
+from training.fit.class_bias import FOLDS, bias_after
 from training.fit.data import supervised_rows
 
 pytestmark = pytest.mark.slow
@@ -88,6 +89,24 @@ def test_no_figure_of_the_folder_decides(home: Home, tmp_path: Path) -> None:
     kept = find_training(home.context.raw_engine, done.job)
     assert kept is not None
     assert kept.metrics.keys() == {"class_bias", "stated_elsewhere"}
+
+
+def test_the_class_bias_is_fitted_here_to_the_weights_that_came_back(home: Home, tmp_path: Path) -> None:
+    """`home` shortens the answers; this one has enough validation rows to fit to."""
+    training = FEW.model_copy(update={"validation_rows": 16})
+    other = make_home(tmp_path / "other", instances=8, training=training)
+    folder = returned(other, tmp_path)
+    planted = ClassBias(offsets={"relevant": 4.0}, tokens={"relevant": (7,)}, decisions=9, macro_f1_with=1.0)
+    forge(folder, class_bias=planted.model_dump(mode="json"))
+    version = other.context.registry.verify(accept(other.context, folder).name)
+    recipe = other.pack(tmp_path / "again", format="llamafactory").manifest.recipe
+    chat = ChatFormat.load(other.base.path, recipe.thinking)
+    rows = supervised_rows(other.dataset, chat, recipe)
+    assert len(rows.validation) > FOLDS
+    fitted = bias_after(open_trained(other.base.path, tmp_path / "trained", adapter=True), rows, chat)
+    assert fitted is not None and fitted.macro_f1_across is not None
+    assert fitted.decisions == sum(len(row.decisions) for row in rows.validation)
+    assert version.class_bias == fitted
 
 
 def test_weights_that_were_altered_after_they_were_kept_are_not_registered(home: Home, tmp_path: Path) -> None:
