@@ -11,7 +11,7 @@ import yaml
 from exchange.outsource.layout import BASE, SAVED
 from training.data.curation.card import DPO, SFT
 from training.fit.recipe import Recipe
-from training.fit.watched import may_stop
+from training.fit.watched import stopping_rows
 
 _TAGS = {
     "role_tag": "role",
@@ -46,11 +46,11 @@ def write_llamafactory(folder: Path, dataset: Path, recipe: Recipe) -> None:
 
 def _rows(source: Path, split: str, recipe: Recipe) -> Iterator[dict[str, Any]]:
     with source.open(encoding="utf-8") as lines:
-        for record in map(json.loads, lines):
-            if record["split"] != split:
-                continue
-            if split == "validation" and recipe.watch == "half" and not may_stop(record["id"]):
-                continue
+        records = [record for record in map(json.loads, lines) if record["split"] == split]
+        if split == "validation" and recipe.watch == "half":
+            watched = stopping_rows((each["id"], each["provenance"].get("repository", "")) for each in records)
+            records = [each for each in records if each["id"] in watched]
+        for record in records:
             if recipe.method == "dpo":
                 [chosen], [rejected] = record["chosen"], record["rejected"]
                 yield {"messages": record["prompt"], "chosen": chosen, "rejected": rejected}

@@ -29,7 +29,7 @@ from training.data.curation.card import SFT
 from training.data.mixtures import serves
 from training.fit.data import IGNORED, TrainingRow
 from training.fit.row_losses import answer_losses
-from training.fit.watched import may_stop
+from training.fit.watched import stopping_rows
 
 MEASURES = 2
 """Version of what is measured here: when raised, earlier measures are not reused."""
@@ -84,7 +84,8 @@ def held_out_rows(
     seen_in = {*seen, *(trained_on(records) if own else ())}
     offered = [each for each in records if not own or each["split"] == "validation"]
     if halved:
-        offered = [each for each in offered if not may_stop(each["id"])]
+        watched = stopping_rows((each["id"], _repository(each)) for each in offered)
+        offered = [each for each in offered if each["id"] not in watched]
     kept = [each for each in offered if _repository(each) not in seen_in]
     by_objective: dict[Objective, list[dict[str, Any]]] = {}
     for each in kept:

@@ -14,7 +14,7 @@ from training.adapters.registry.base_statement import BaseLineage
 from training.bases.bases import PARENT, Base
 from training.bases.windows import has_smaller_window
 
-_RECIPE = ("learning_rate", "epochs", "batch_size", "max_steps", "max_tokens", "masters", "tokens")
+_RECIPE = ("learning_rate", "epochs", "batch_size", "max_steps", "max_tokens", "masters", "tokens", "watch")
 """What a control's recipe shares, and the tokens of the training."""
 
 
