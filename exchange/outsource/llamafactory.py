@@ -48,7 +48,7 @@ def _rows(source: Path, split: str, recipe: Recipe) -> Iterator[dict[str, Any]]:
     with source.open(encoding="utf-8") as lines:
         records = [record for record in map(json.loads, lines) if record["split"] == split]
         if split == "validation" and recipe.watch == "half":
-            watched = stopping_rows((each["id"], each["provenance"].get("repository", "")) for each in records)
+            watched = stopping_rows(records)
             records = [each for each in records if each["id"] in watched]
         for record in records:
             if recipe.method == "dpo":

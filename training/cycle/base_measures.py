@@ -84,7 +84,7 @@ def held_out_rows(
     seen_in = {*seen, *(trained_on(records) if own else ())}
     offered = [each for each in records if not own or each["split"] == "validation"]
     if halved:
-        watched = stopping_rows((each["id"], _repository(each)) for each in offered)
+        watched = stopping_rows(offered)
         offered = [each for each in offered if each["id"] not in watched]
     kept = [each for each in offered if _repository(each) not in seen_in]
     by_objective: dict[Objective, list[dict[str, Any]]] = {}

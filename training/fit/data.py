@@ -104,7 +104,7 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
     """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[TrainingRow]] = {"train": [], "validation": []}
     roles: dict[str, AnswerTokens] = {}
-    answers, too_long, validation = set(), Counter[str](), list[tuple[str, str]]()
+    answers, too_long, validation = set(), Counter[str](), list[dict[str, Any]]()
     for number, record in _records(dataset / "sft.jsonl"):
         with _Faults(dataset / "sft.jsonl", number):
             text = _answer(record["completion"])
@@ -115,7 +115,7 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
             tokens = answer_tokens(stage, text, chat.answer_offsets(answer, text), len(answer))
             objective = objective_of(record["source"], stage) if recipe.mixture else None
             if record["split"] == "validation":
-                validation.append((record["id"], record.get("provenance", {}).get("repository", "")))
+                validation.append({name: record[name] for name in record.keys() - {"prompt", "completion"}})
         if len(prompt) + len(answer) > recipe.max_tokens:
             too_long[record["stage"]] += 1
             continue
