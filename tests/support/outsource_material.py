@@ -39,24 +39,15 @@ class Home:
         return pack(self.context, PackOrder(**(order | changes)))  # type: ignore[arg-type]
 
 
-def make_home(
-    folder: Path,
-    target: TrainingTarget = TrainingTarget.SCOPE,
-    license: str | None = "MIT",
-    instances: int = 4,
-    training: TrainingSettings = FEW,
-) -> Home:
+def make_home(folder: Path, target: TrainingTarget = TrainingTarget.SCOPE, license: str | None = "MIT") -> Home:
     """Gold runs, a base, a frozen set and a dataset."""
     world = World(folder / "data")
-    varied_gold_runs(
-        world,
-        *(Repository(name, license=license, instances=instances) for name in ("alpha", "beta", "gamma", "hidden")),
-    )
+    varied_gold_runs(world, *(Repository(name, license=license) for name in ("alpha", "beta", "gamma", "hidden")))
     base = add_base(world.curated, world.folder, make_tiny_base(folder / "tiny"), "tiny")
     freeze(world.curated, world.raw.engine, build_set(world.raw.engine, target, ["hidden"], limit=3))
     request = world.request(target).model_copy(update={"data_dir": str(world.folder)})
     made = curate(world.raw, world.curated, request)
-    settings = Settings(data_dir=world.folder, cache_dir=folder / "cache", training=training)
+    settings = Settings(data_dir=world.folder, cache_dir=folder / "cache", training=FEW)
     assert made.dataset_dir is not None
     return Home(folder, open_context(settings), base, made.dataset_dir)
 
