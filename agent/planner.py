@@ -38,6 +38,7 @@ class StageModels(Protocol):
     @property
     def falls_back(self) -> bool: ...
     def generalist_prompt_tokens(self, answer_tokens: int) -> int: ...
+    def generalist_output_tokens(self, wanted: int) -> int: ...
     def generalist_count(self, text: str) -> int: ...
     def complete_by_generalist(self, stage: Stage, request: ChatRequest, why: str) -> list[Completion]: ...
 
@@ -142,7 +143,7 @@ class ModelPlanner:
         if request.attempt >= ATTEMPTS and self.falls_back:
             return self._by_generalist(request, f"{UNUSABLE}: {request.failure}")
         limit = self.max_prompt_tokens(stage)
-        chat = self._chat(request, limit, lambda text: self._models.count(stage, text))
+        chat = self._chat(request, limit, self.max_output_tokens(stage), lambda text: self._models.count(stage, text))
         try:
             [completion] = self._models.complete(stage, chat)
         except PromptTooLong as error:
@@ -152,13 +153,15 @@ class ModelPlanner:
         return chat, completion
 
     def _by_generalist(self, request: Request, why: str) -> tuple[ChatRequest, Completion]:
-        limit = self._models.generalist_prompt_tokens(self.max_output_tokens(request.stage))
-        chat = self._chat(request, limit, self._models.generalist_count)
+        most = self._models.generalist_output_tokens(ANSWER_TOKENS[request.stage])
+        limit = self._models.generalist_prompt_tokens(most)
+        chat = self._chat(request, limit, most, self._models.generalist_count)
         [completion] = self._models.complete_by_generalist(request.stage, chat, why)
         return chat, completion
 
-    def _chat(self, request: Request, max_prompt_tokens: int, count: Callable[[str], int]) -> ChatRequest:
-        stage, most = request.stage, self.max_output_tokens(request.stage)
+    def _chat(self, request: Request, max_prompt_tokens: int, most: int, count: Callable[[str], int]) -> ChatRequest:
+        """The question in at most so many tokens of prompt, and `most` of answer."""
+        stage = request.stage
         return ChatRequest(
             messages=render(request, max_prompt_tokens, count),
             max_tokens=most,

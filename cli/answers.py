@@ -3,7 +3,7 @@
 import re
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from host.settings import load_settings
 from models.errors import UsageError
 from models.protocols import Stage
 from store.database import open_database
+from store.runs.answers import AUDIT
 from store.runs.voiding import (
     AnswerChoice,
     Forgotten,
@@ -39,7 +40,8 @@ _TIMES = (
 SinceOption = Annotated[str | None, typer.Option("--since", metavar="TIME", help=f"Given then or later. {_TIMES}")]
 UntilOption = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Given before then.")]
 StageOption = Annotated[
-    list[Stage] | None, typer.Option("--stage", help="Only answers of this stage; repeat for several.")
+    list[str] | None,
+    typer.Option("--stage", help="Only answers of this stage, or `audit`: to audits; repeat for several."),
 ]
 
 
@@ -158,13 +160,22 @@ def parse_time(text: str, option: str, now: datetime) -> datetime:
         ) from error
 
 
-def _choice(endpoint: str | None, since: str | None, until: str | None, stage: list[Stage] | None) -> AnswerChoice:
+def _choice(endpoint: str | None, since: str | None, until: str | None, stage: list[str] | None) -> AnswerChoice:
     now = datetime.now(UTC)
     begin = None if since is None else parse_time(since, "--since", now)
     end = None if until is None else parse_time(until, "--until", now)
     if begin and end and begin >= end:
         raise UsageError(f"--since {since} is not before --until {until}; exchange them")
-    return AnswerChoice(endpoint=endpoint, since=begin, until=end, stages=tuple(stage or ()))
+    return AnswerChoice(endpoint=endpoint, since=begin, until=end, stages=tuple(map(_stage, stage or ())))
+
+
+def _stage(name: str) -> Stage | Literal["audit"]:
+    """A stage by its name, or the place of audits. Raises UsageError."""
+    if name == AUDIT:
+        return AUDIT
+    if name not in list(Stage):
+        raise UsageError(f"--stage {name}: no such stage; there are {', '.join([*Stage, AUDIT])}")
+    return Stage(name)
 
 
 def _raw() -> "Engine":

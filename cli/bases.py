@@ -265,7 +265,7 @@ def list_(
             f"{base.facts['parameters'] / 1e6:.1f} M",
             changed_cell(base),
             base.facts["dtype"],
-            base.facts["window"],
+            base.facts["window"] or "",
             base.facts["eos"],
         )
         for base in bases

@@ -9,16 +9,16 @@ import typer
 from cli.options import JsonOption
 from cli.output import console, print_json, table
 from host.settings import load_settings
-from models.errors import UsageError
+from models.errors import TrainingError, UsageError
 from models.targets import Role
 from models.training_settings import TrainingSettings
 from store.database import open_database
 from training.bases.bases import Base, find_base, list_bases
 from training.bases.files import read_json
 from training.resources.cards import CPU, GIB, Card, find_card
-from training.resources.planning import Plan, plan_training
+from training.resources.planning import TIGHT, Plan, plan_training
 from training.resources.rows import rows_of
-from training.resources.setup import ANSWER_SHARE, Attention, PlanMethod, Rows, recipe_of, setup_of
+from training.resources.setup import ANSWER_SHARE, Attention, PlanMethod, Rows, TrainingSetup, recipe_of, setup_of
 from training.resources.shapes import KNOWN, Shape, known_shape, shape_of_config
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def plan(
     setup = setup_of(shape, method, recipe, backend, rows, kernel)
     known = rows if rows.tokens > 0 else None
     done = plan_training(setup, card, known, per_hour, recipe.max_steps)
-    notes = _notes(done, rows, recipe.max_tokens)
+    unpacked = setup_of(shape, method, recipe.model_copy(update={"packing": False}), backend, rows, kernel)
+    notes = [*_notes(done, rows, recipe.max_tokens), *(_unpacked(unpacked, card) if setup.packed else [])]
     if as_json:
         print_json(_shown(done, notes))
     else:
@@ -132,11 +133,31 @@ def _notes(plan: Plan, rows: Rows, limit: int) -> list[str]:
             f"without flash-attn, packed rows need a mask of {setup.sequence:,} x {setup.sequence:,}; "
             "--attention flash shows what it saves"
         )
+    if plan.memory.total > TIGHT * plan.card.memory:
+        notes.append(
+            f"the peak is {plan.memory.total / plan.card.memory:.0%} of the memory, and a display or another program "
+            "takes some: the training halves its micro-batch where it does not fit"
+        )
     if setup.method == "lora" and setup.on_gpu:
         notes.append("`cra train` quantises on a GPU (qlora); 16-bit LoRA is for comparison")
     if setup.on_gpu:
         notes.append("GPU figures come from arithmetic and from counts on a processor; none was measured on a GPU")
     return notes
+
+
+def _unpacked(setup: TrainingSetup, card: Card) -> list[str]:
+    """What the rows take each by itself, where packed ones are slow for want of a kernel."""
+    if setup.attention == "flash":
+        return []
+    try:
+        done = plan_training(setup, card, None, None, None)
+    except TrainingError:
+        return []
+    rate = "" if done.tokens_per_second is None else f", about {done.tokens_per_second:,.0f} tokens/s"
+    return [
+        f"with training.packing = false: micro-batch {done.setup.micro_batch} x {setup.length:,} tokens, peak "
+        f"{done.memory.total / GIB:.2f} GiB{rate}"
+    ]
 
 
 def _print(role: Role, plan: Plan, notes: list[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from host.process import CommandFailed, run
-from llm.serving.environments import environments, probe_environment
+from llm.serving.environments import check_complete, environments, made_environments, probe_environment
 from models.errors import ServingError
 from models.rehearsal import Finding, Verdict
 from models.settings import Settings
@@ -66,10 +66,11 @@ def vllm(settings: Settings) -> Iterator[Finding]:
         yield Finding(what="vllm", verdict="ok", found=f"serving.python is {settings.serving.python}; not checked")
         return
     places = environments()
-    made = [each for each in places if each.python.is_file()]
+    made = made_environments()
     for each in made:
         what = f"vllm, environments/{each.name}"
         try:
+            check_complete(each)
             facts, locked = probe_environment(each), each.locked()
         except ServingError as error:
             found, _, remedy = str(error).rpartition("; ")

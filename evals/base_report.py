@@ -3,7 +3,7 @@
 from evals.base_gate import forgotten
 from evals.gate_report import gate_markdown
 from evals.gates import shown_p
-from models.base_evaluation import BaseReport
+from models.base_evaluation import BaseReport, WindowControl
 
 LOSS_COLUMNS = ("held-out loss", "old", "new", "difference", "95% interval", "p", "over")
 FORGETTING_COLUMNS = ("fixed prompts", "tokens", "old", "new", "rise", "agreement", "within bounds")
@@ -67,8 +67,18 @@ def base_lines(report: BaseReport) -> list[str]:
         f"{report.verdict.value}: {report.reason}",
         f"  bounds of forgetting: the loss rises by at most {bounds.rise:.2f} nats per token, "
         f"at least {bounds.agreement:.0%} of the old base's tokens stay",
+        *([f"  {_window_line(report.window)}"] if report.window else []),
         *(f"  {note}" for note in report.notes),
     ]
+
+
+def _window_line(window: WindowControl) -> str:
+    sizes = f"window of {window.window} instead of {window.whole} tokens"
+    if window.control is None:
+        return f"{sizes}: not justified: {window.reason}"
+    found = "justified" if window.justified else "not justified"
+    said = "" if window.verdict is None else f", the gate says {window.verdict.value}: {window.reason}"
+    return f"{sizes}: {found} against its control {window.control}{said}"
 
 
 def base_markdown(report: BaseReport) -> str:

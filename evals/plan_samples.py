@@ -5,9 +5,11 @@ that a sample of twenty holds what passed and what failed in its ways, of as man
 within a repository is a random one by the seed: the same seed gives the same sample.
 """
 
-import random
+import hashlib
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
+from operator import itemgetter
 from typing import NamedTuple
 
 from evals.planning import STAGES
@@ -63,30 +65,47 @@ class PlanSample(Frozen):
 
 
 def draw(runs: Iterable[PlanRun], count: int, seed: int = 0) -> list[Drawn]:
-    """At most `count` plans of each type, in the order of types and then as drawn."""
-    groups: dict[PlanningType, dict[tuple[str, str], dict[str, list[Drawn]]]] = {}
+    """At most `count` plans of each type, in the order of types and then as drawn. Runs are read one after the other,
+    and of each group no more than `count` plans are held."""
+    groups: dict[PlanningType, dict[tuple[str, str], _Group]] = {}
     for run in runs:
         for stored in run.plans:
             if (kind := TYPES.get(stored.stage)) is not None:
-                group = groups.setdefault(kind, {}).setdefault((run.planner, run.outcome), {})
-                group.setdefault(run.repository, []).append(Drawn(kind, run, stored))
+                key = (run.planner, run.outcome)
+                group = groups.setdefault(kind, {}).setdefault(key, _Group(f"{seed} {kind} {key}", count))
+                group.add(Drawn(kind, run, stored))
     drawn: list[Drawn] = []
     for kind in STAGES:
-        of_kind = groups.get(kind, {})
-        turns = [_in_turn(_shuffled(of_kind[key], f"{seed} {kind} {key}")) for key in sorted(of_kind)]
+        turns = [group.in_turns() for _, group in sorted(groups.get(kind, {}).items())]
         drawn += _in_turn(turns)[:count]
     return drawn
 
 
-def _shuffled(by_repository: dict[str, list[Drawn]], seed: str) -> list[list[Drawn]]:
-    """The plans of each repository in a random order, the repositories in a random order."""
-    chance = random.Random(seed)
-    groups = [by_repository[name] for name in sorted(by_repository)]
-    for group in groups:
-        group.sort(key=lambda each: each.name.model_dump_json())
-        chance.shuffle(group)
-    chance.shuffle(groups)
-    return groups
+class _Group:
+    """The first `count` plans of a group, its repositories taking turns in an order that hashes with a seed give, and
+    the plans of each as well. A plan that has so many before it stays behind these, whatever comes later."""
+
+    def __init__(self, seed: str, count: int) -> None:
+        self._seed, self._count, self._held = seed, count, 0
+        self._repositories: dict[str, list[tuple[str, Drawn]]] = {}
+
+    def add(self, plan: Drawn) -> None:
+        """Take in a plan; drop the last one if there are too many."""
+        held = self._repositories.setdefault(plan.run.repository, [])
+        insort(held, (self._place(plan.name.model_dump_json()), plan), key=itemgetter(0))
+        self._held += 1
+        if self._held > self._count:
+            last = max(self._repositories, key=lambda name: (len(self._repositories[name]), self._place(name)))
+            self._repositories[last].pop()
+            self._held -= 1
+
+    def in_turns(self) -> list[Drawn]:
+        """The plans that are held."""
+        names = sorted(self._repositories, key=self._place)
+        return _in_turn([[plan for _, plan in self._repositories[name]] for name in names])
+
+    def _place(self, name: str) -> str:
+        return hashlib.sha256(f"{self._seed} {name}".encode()).hexdigest()
 
 
 def _in_turn(groups: Sequence[Sequence[Drawn]]) -> list[Drawn]:

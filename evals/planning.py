@@ -9,7 +9,8 @@ Each figure is a number between 0 and 1 for one trajectory, None where it does n
     step   file_coverage      share of the commit's production files that the steps of parts target
            step_success       share of the steps of parts that succeeded
            at_once            share of them that succeeded at the first attempt
-    test   names_change       share of the names that the change defines or edits which the test plans name
+    test   names_f1           F1 of the names that the test plans say they cover, against those that the change defines
+                              or edits: naming everything finds all of these, and costs precision
            step_success       share of the test steps that succeeded
            steady             share of the tests written that pass whenever they are run
            lines_run          share of the changed executable lines that these tests run
@@ -115,11 +116,12 @@ def _at_once(each: _Run) -> float | None:
     return fmean(done) if done and each.tried else None
 
 
-def _names_change(each: _Run) -> float | None:
+def _names_f1(each: _Run) -> float | None:
     plans, changed = each.of(tests=True), changed_names(each.run)
     if not plans or not changed:
         return None
-    return len(changed & set().union(*(_named(of.plan) for of in plans))) / len(changed)
+    covered = set().union(*(_covered(of.plan, each.run) for of in plans))
+    return 2 * len(changed & covered) / (len(changed) + len(covered))
 
 
 def _test_steps(each: _Run) -> float | None:
@@ -154,7 +156,7 @@ FIGURES: dict[PlanningType, tuple[Figure, ...]] = {
         Figure("at_once", "... at the first attempt", _at_once),
     ),
     PlanningType.TEST: (
-        Figure("names_change", "changed names that it names", _names_change),
+        Figure("names_f1", "F1 of names covered", _names_f1),
         Figure("step_success", "test steps that succeeded", _test_steps),
         Figure("steady", "tests that pass reliably", _steady, measured=True),
         Figure("lines_run", "changed lines run", _lines_run, measured=True),
@@ -268,11 +270,13 @@ def _of_tests(path: str, known: Sequence[str]) -> bool:
     return path in known or bool(named)
 
 
-def _named(plan: PartPlan) -> set[str]:
-    """The words by which a test plan may name code: what it covers, and the texts and targets of its steps."""
+def _covered(plan: PartPlan, run: PlanRun) -> set[str]:
+    """The names of code that a test plan says it covers, and those that its steps target outside of tests."""
     covers = plan.covers if isinstance(plan, TestPlan) else ()
-    texts = [*covers, *(step.description for step in plan.steps)]
-    return {word for text in texts for word in _WORD.findall(text)}
+    targets = (target for step in plan.steps for target in step.targets)
+    targeted = (each.symbol for each in targets if each.symbol and not _of_tests(each.path, run.instance.test_files))
+    words = (_WORD.findall(text.partition("(")[0]) for text in (*covers, *targeted))
+    return {found[-1] for found in words if found}
 
 
 def _last(name: str) -> str:

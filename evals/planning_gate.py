@@ -19,7 +19,7 @@ from store.runs.plan_runs import PlanRun
 GATED: Mapping[PlanningType, tuple[str, ...]] = {
     PlanningType.META: ("file_coverage", "dependency_order", "step_success"),
     PlanningType.STEP: ("step_success",),
-    PlanningType.TEST: ("names_change", "lines_run", "hunks_noticed"),
+    PlanningType.TEST: ("names_f1", "lines_run", "hunks_noticed"),
 }
 Instances = dict[tuple[PlanningType, str], dict[tuple[str, str], list[float]]]
 

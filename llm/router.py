@@ -77,6 +77,12 @@ class Route:
         """Most tokens of a prompt's texts, with `answer_tokens` reserved, but never more than half of the window."""
         return self.limit - min(answer_tokens, self.limit // 2) - PROMPT_FRAME
 
+    def max_output_tokens(self, wanted: int) -> int:
+        """Most tokens of an answer: `wanted`, within the endpoint's limit, and at most a share of the window."""
+        fair = min(wanted, self.max_prompt_tokens(0) // SMALLEST_SHARE)
+        most = self.service.settings.answer_tokens
+        return fair if most is None else min(fair, most)
+
     def count(self, text: str) -> int:
         """Tokens of a text as sent, framing not counted."""
         return self.service.counter.text(self.service.control.neutralise(text))
@@ -109,9 +115,7 @@ class Router:
     def max_output_tokens(self, stage: Stage, wanted: int) -> int:
         """Most tokens of an answer: what the stage wants, within the endpoint's limit, and no more than a quarter of a
         small model's window."""
-        fair = min(wanted, self.max_prompt_tokens(stage, 0) // SMALLEST_SHARE)
-        most = self.routes[stage].service.settings.answer_tokens
-        return fair if most is None else min(fair, most)
+        return self.routes[stage].max_output_tokens(wanted)
 
     def count(self, stage: Stage, text: str) -> int:
         """Tokens of a text as sent to the stage's model, framing not counted."""
@@ -137,7 +141,11 @@ class Router:
         """A hash that changes whenever the answers may: models, revisions, adapters, windows. Servers without a
         configured window are asked for it; raises ProviderError if that fails."""
         lines = [f"{stage.value}: {_who(route)}" for stage, route in sorted(self.routes.items())]
-        lines += [f"generalist after all attempts: {_who(self.generalist)}"] if self.generalist else []
+        lines += (
+            [f"generalist after all attempts, with answers of its own size: {_who(self.generalist)}"]
+            if self.generalist
+            else []
+        )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def complete(self, stage: Stage, request: ChatRequest) -> list[Completion]:
@@ -157,6 +165,10 @@ class Router:
     def generalist_prompt_tokens(self, answer_tokens: int) -> int:
         """Most tokens of a prompt's texts for the generalist, with `answer_tokens` reserved for the answer."""
         return self._whole.max_prompt_tokens(answer_tokens)
+
+    def generalist_output_tokens(self, wanted: int) -> int:
+        """Most tokens of the generalist's answer, by its own window and limit."""
+        return self._whole.max_output_tokens(wanted)
 
     def generalist_count(self, text: str) -> int:
         """Tokens of a text as sent to the generalist, framing not counted."""

@@ -94,11 +94,28 @@ class PlanningEvidence(Frozen):
     reviews: dict[str, dict[str, int]] = Field(default_factory=dict)
 
 
+class WindowControl(Frozen):
+    """Whether a smaller window is worth having: the gate's verdict on the base with it against its `control` (a base's
+    name; None: there is none), tuned on the same data by the same recipe with the `whole` window. Both windows are in
+    tokens; `verdict` and `reason` are those of the gate, where there is a control."""
+
+    window: int
+    whole: int
+    control: str | None
+    verdict: GateVerdict | None
+    reason: str
+
+    @property
+    def justified(self) -> bool:
+        """Whether it is shown that the smaller window makes the base better."""
+        return self.verdict is GateVerdict.PROMOTE
+
+
 class BaseReport(Frozen):
     """A gate's verdict on a base with the evidence for it: the role's stages on frozen sets, held-out loss by
     objective, forgetting, plans in campaigns (None: not compared). `stages` compares the bases alone, `served` the old
     base with its active adapters, which end with a promotion, against the new one alone. `held_out` names the rows of
-    the losses, `notes` what could not be measured."""
+    the losses, `notes` what could not be measured; `window` is of a base with a smaller window alone."""
 
     role: Role
     champion: Subject
@@ -113,3 +130,4 @@ class BaseReport(Frozen):
     held_out: str = ""
     notes: tuple[str, ...] = ()
     served: tuple[GateReport, ...] = ()
+    window: WindowControl | None = None

@@ -36,6 +36,7 @@ from models.base_evaluation import (
     PlanningEvidence,
     PlanningTest,
     RowLoss,
+    WindowControl,
 )
 from models.campaign_settings import StepTestMode
 from models.causes import Cause, Layer, TestCategory
@@ -120,6 +121,7 @@ from models.training import Pair, PairSource, Preference, Provenance
 from training.adapters.registry.base_statement import BaseLineage, BaseStatement
 from training.adapters.registry.statement import Lineage, Resource, Statement
 from training.cycle.base_measures import BaseMeasures
+from training.cycle.served_base import ServedBase
 from training.data.curation.advice import TrainingAdvice, TrainingNeed
 from training.data.curation.card import Card, Rounds
 from training.data.scoring import Opinion
@@ -275,8 +277,11 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (ControlReport, "examples matched note beaten tests lacks steps matched_steps tokens matched_tokens"),
     (
         BaseReport,
-        "role champion challenger verdict reason stages objectives forgetting bounds planning held_out notes served",
+        "role champion challenger verdict reason stages objectives forgetting bounds planning held_out notes served "
+        "window",
     ),
+    (WindowControl, "window whole control verdict reason"),
+    (ServedBase, "campaign answers tokens ratio"),
     (
         ObjectiveTest,
         "objective champion challenger difference low high p_repository p_adjusted rows repositories",
@@ -369,7 +374,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "quantisation gradient_checkpointing packing epochs patience batch_size micro_batch max_tokens max_steps "
         "cpu_bf16 thinking curriculum validation_rows checkpoint_steps seed forced_weight class_balance class_beta "
         "class_cap early_stopping answer_logits dpo_loss rpo_alpha margin_weights max_too_long pacing "
-        "reasoning_weight masters mixture",
+        "reasoning_weight masters mixture watch",
     ),
     (
         Fit,

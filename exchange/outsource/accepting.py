@@ -123,7 +123,7 @@ def _registered(
             config={
                 "backend": pack.backend,
                 "elsewhere": _elsewhere(pack, kept),
-                **pack.recipe.model_dump(mode="json", include=STATED),
+                **pack.recipe.model_dump(mode="json", include=STATED | {"watch"}),
             },
             code_revision=FIT_VERSION,
         )

@@ -11,6 +11,7 @@ import yaml
 from exchange.outsource.layout import BASE, SAVED
 from training.data.curation.card import DPO, SFT
 from training.fit.recipe import Recipe
+from training.fit.watched import stopping_rows
 
 _TAGS = {
     "role_tag": "role",
@@ -33,7 +34,7 @@ def write_llamafactory(folder: Path, dataset: Path, recipe: Recipe) -> None:
     source = dataset / (DPO if preferences else SFT)
     described: dict[str, Any] = {}
     for split in ("train", "validation"):
-        rows = list(_rows(source, split, preferences=preferences))
+        rows = list(_rows(source, split, recipe))
         if rows:
             file = folder / f"{split}.jsonl"
             file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -43,12 +44,14 @@ def write_llamafactory(folder: Path, dataset: Path, recipe: Recipe) -> None:
     (folder / "train.yaml").write_text(text)
 
 
-def _rows(source: Path, split: str, *, preferences: bool) -> Iterator[dict[str, Any]]:
+def _rows(source: Path, split: str, recipe: Recipe) -> Iterator[dict[str, Any]]:
     with source.open(encoding="utf-8") as lines:
-        for record in map(json.loads, lines):
-            if record["split"] != split:
-                continue
-            if preferences:
+        records = [record for record in map(json.loads, lines) if record["split"] == split]
+        if split == "validation" and recipe.watch == "half":
+            watched = stopping_rows(records)
+            records = [each for each in records if each["id"] in watched]
+        for record in records:
+            if recipe.method == "dpo":
                 [chosen], [rejected] = record["chosen"], record["rejected"]
                 yield {"messages": record["prompt"], "chosen": chosen, "rejected": rejected}
             else:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from host.air_gap import refuse_network
 from host.offline import TELEMETRY
-from llm.serving.environments import made_environment
+from llm.serving.environments import check_complete, made_environments
 from models.addresses import is_loopback
 from models.errors import ServingError, SettingsError
 from models.serving_settings import ServingSettings
@@ -155,8 +155,9 @@ def _python(settings: ServingSettings) -> list[str]:
         if not Path(settings.python).is_file():
             raise SettingsError(f"serving.python: {settings.python} does not exist; give a python with vLLM installed")
         return [settings.python, *module]
-    if (made := made_environment()) is not None:
-        return [str(made.python), *module]
+    if made := made_environments():
+        check_complete(made[0])
+        return [str(made[0].python), *module]
     refuse_network(
         f"the environment of {settings.package}", "make environments/vllm, or set serving.python to a python with vLLM"
     )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from host.checkout import ROOT, locked_versions
 from host.process import CommandFailed, run
+from llm.serving.lock_check import shortfall
 from models.errors import ServingError
 from models.plans import Frozen
 
@@ -66,9 +67,19 @@ def environments(root: Path = ROOT) -> list[VllmEnvironment]:
     return [each for each in places if each.folder.is_dir()]
 
 
-def made_environment(root: Path = ROOT) -> VllmEnvironment | None:
-    """The environment to serve with: the first that was made."""
-    return next((each for each in environments(root) if each.python.is_file()), None)
+def made_environments(root: Path = ROOT) -> list[VllmEnvironment]:
+    """The environments that were made, completely or not: serving uses the first."""
+    return [each for each in environments(root) if each.python.is_file()]
+
+
+def check_complete(environment: VllmEnvironment) -> None:
+    """Raise ServingError unless an environment holds all that its lock says. Nothing in it is run."""
+    lacking = shortfall(environment.folder)
+    if lacking is None:
+        return
+    command = f"{environment.command} --reinstall" if lacking.files else environment.command
+    where = environment.folder / ".venv"
+    raise ServingError(f"{where} is not what its lock says ({lacking}); make it again: {command}")
 
 
 def probe_environment(environment: VllmEnvironment, timeout: float = 180.0) -> VllmFacts:

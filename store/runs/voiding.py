@@ -5,7 +5,7 @@ Rows are only added: the void answers, the attempts that used them and their out
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, exists, func, literal, select, update
@@ -37,13 +37,13 @@ _OUTCOMES, _RUNS = table_of(OutcomeRow), table_of(CampaignRun)
 
 
 class AnswerChoice(Frozen):
-    """Some of the stored answers: of an endpoint (None: of all), given from `since` on and before `until`, by stages
-    (empty: by all)."""
+    """Some of the stored answers: of an endpoint (None: of all), given from `since` on and before `until`, by stages or
+    to audits (empty: all)."""
 
     endpoint: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[Stage | Literal["audit"], ...] = ()
 
 
 class AnswerGroup(Frozen):
@@ -234,7 +234,7 @@ def _chosen(choice: AnswerChoice) -> list[ColumnElement[bool]]:
     if choice.until is not None:
         conditions.append(columns.created_at < choice.until)
     if choice.stages:
-        conditions.append(columns.stage.in_([stage.value for stage in choice.stages]))
+        conditions.append(columns.stage.in_([str(stage) for stage in choice.stages]))
     return conditions
 
 

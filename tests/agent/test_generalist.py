@@ -7,7 +7,7 @@ import pytest
 
 from agent.edits.format import format_edits
 from agent.loop import plan, solve
-from agent.planner import ModelPlanner
+from agent.planner import ANSWER_TOKENS, ModelPlanner
 from llm import open_router
 from models.edits import CreateFile
 from models.errors import PromptTooLong
@@ -50,6 +50,18 @@ def test_a_prompt_that_outgrows_the_specialist_goes_to_the_generalist_and_the_re
     assert (stage, subject, decision) == ("meta_plan", "task attempt 0", FALLBACK)
     assert why.startswith("too-long: ")
     assert "1500" in why
+
+
+def test_the_generalists_answer_may_be_as_long_as_its_own_window_allows() -> None:
+    with ScriptedServer(lambda _: EMPTY, window=1500) as one, ScriptedServer(lambda _: EMPTY, window=100_000) as other:
+        models = ModelSettings(
+            endpoints={"small": endpoint(one), "large": endpoint(other)},
+            roles=Roles(reasoning="small", coding="small", generalist="large"),
+        )
+        student = ModelPlanner("student", open_router(models, "student"))
+        planned(student, LONG)
+        assert other.requests[-1]["max_tokens"] == ANSWER_TOKENS[Stage.META_PLAN]
+        assert student.max_output_tokens(Stage.META_PLAN) < 1500 / 2
 
 
 def test_an_answer_that_stays_unusable_goes_to_the_generalist_after_the_specialists_attempts() -> None:

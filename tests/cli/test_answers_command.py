@@ -11,6 +11,7 @@ from models.errors import UsageError
 from models.outcomes import OutcomeKind
 from models.protocols import Answer, Request, Stage
 from store.runs import RawStore, open_raw_store
+from store.runs.answers import AUDIT
 from tests.support.commands import Result, invoke
 from tests.support.store_material import TASK, make_manifest
 
@@ -55,6 +56,18 @@ def test_answers_are_counted_and_void_ones_are_told(store: RawStore, tmp_path: P
     ]
     assert json.loads(answers(tmp_path, "list", "--json", "--until", "1h").stdout)["answers"] == []
     assert json.loads(answers(tmp_path, "list", "--json", "--stage", "scope").stdout)["answers"] == []
+
+
+def test_answers_to_audits_are_taken_back_alone(store: RawStore, tmp_path: Path) -> None:
+    answer = Answer(text="{}", model="m", endpoint="bad", prompt_tokens=1, cost=0.25)
+    store.keep_answer(store.answer_slot("audited"), AUDIT, answer)
+    choice = ("--endpoint", "bad", "--since", "1h", "--stage", "audit", "--yes", "--json")
+    done = json.loads(answers(tmp_path, "forget", *choice).stdout)
+    assert [done[name] for name in ("answers", "cost", "trajectories")] == [1, 0.25, 0]
+    left = json.loads(answers(tmp_path, "list", "--json", "--stage", "code", "--stage", "audit").stdout)["answers"]
+    assert {each["stage"]: each["void"] for each in left if each["endpoint"] == "bad"} == {"audit": 1, "code": 0}
+    refused = answers(tmp_path, "list", "--stage", "audits")
+    assert refused.returncode == 2 and "audits" in refused.stderr and "meta_plan" in refused.stderr
 
 
 def test_what_is_forgotten_is_said_and_traced(store: RawStore, tmp_path: Path) -> None:

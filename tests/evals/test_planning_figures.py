@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evals.plan_samples import Drawn, draw, sample_of
-from evals.planning import changed_names, planning_figures
+from evals.planning import changed_names, figures_of, planning_figures
 from models.manifest import PlanningType
 from models.outcomes import OutcomeKind
 from models.protocols import Request, Stage
@@ -41,7 +41,7 @@ def test_each_type_of_plans_has_its_figures(world: World) -> None:
         ("step", "file_coverage"): pytest.approx(2 / 3),
         ("step", "step_success"): pytest.approx((1 + 1 / 2 + 1) / 3),
         ("step", "at_once"): pytest.approx((1 + 1 / 2 + 1) / 3),
-        ("test", "names_change"): pytest.approx((1 / 2 + 1 / 2 + 0) / 3),
+        ("test", "names_f1"): pytest.approx((2 / 3 + 2 / 3 + 0) / 3),
         ("test", "step_success"): 1.0,
     }
     rates = {(each.type.value, each.name): each.rate for each in found}
@@ -53,7 +53,7 @@ def test_a_plan_that_cannot_be_read_is_no_plan_left_out(world: World) -> None:
     world.add(Repository("lib"))
     planned(world, "lib-0")
     assert figures(world)["meta", "file_coverage"] == 1.0
-    assert set(figures(world).values()) == {1.0, 0.5}
+    assert set(figures(world).values()) == {1.0, 2 / 3}
     planning_campaign(world, repositories=1)
     assert figures(world)["meta", "file_coverage"] == pytest.approx(3 / 5)
 
@@ -119,6 +119,21 @@ def test_a_sample_takes_outcomes_and_repositories_in_turn(world: World) -> None:
         assert len({one.run.repository for one in by_type[each]}) >= 2
     assert [one.name for one in draw(runs(world), 6, seed=1)] == [one.name for one in drawn]
     assert [one.name for one in draw(runs(world), 6, seed=2)] != [one.name for one in drawn]
+    assert [one.name for one in draw(reversed(runs(world)), 6, seed=1)] == [one.name for one in drawn]
+    every = draw(runs(world), 1000, seed=1)
+    for kind in PlanningType:
+        names = [one.name for one in every if one.type is kind]
+        for count in (1, 3, 5):
+            assert [one.name for one in draw(runs(world), count, seed=1) if one.type is kind] == names[:count]
+
+
+def test_naming_everything_costs_precision_and_naming_nothing_recall(world: World) -> None:
+    world.add(Repository("lib"))
+    for number, covers in enumerate([("work", "lib.help(value)"), ("work", *(f"n{n}" for n in range(8))), ()]):
+        planned(world, f"lib-{number}", covers=covers)
+    found = [{(kind, each.name): value for kind, each, value in figures_of(run)} for run in runs(world)]
+    values = [each[PlanningType.TEST, "names_f1"] for each in found]
+    assert values == [1.0, pytest.approx(2 / 11), 0.0]
 
 
 def test_a_sample_holds_what_a_reader_needs(world: World) -> None:

@@ -11,19 +11,23 @@ pytest.importorskip("torch")
 from exchange.outsource import layout
 from exchange.outsource.accepting import accept
 from exchange.outsource.agreement import draw, may_differ, scores_differ
+from exchange.outsource.content import fitted_here
 from exchange.outsource.layout import ReturnManifest, entries_of, read_manifest, spelled
+from exchange.outsource.probes import open_trained
 from exchange.outsource.questions import SentQuestion
 from exchange.outsource.work import work
 from models.class_bias import ClassBias
 from models.errors import UsageError
 from models.protocols import Stage
 from store.learning.trainings import find_training
+from tests.support.fitting_data import lettered_dataset
 from tests.support.outsource_material import Home, make_home
 from tests.support.tiny import make_adapter
 from training.adapters.registry.statement import read_statement
 from training.bases.chat_format import ChatFormat
 from training.fit.class_bias import bias_after
 from training.fit.data import supervised_rows
+from training.fit.result import Fit
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +92,30 @@ def test_no_figure_of_the_folder_decides(home: Home, tmp_path: Path) -> None:
     kept = find_training(home.context.raw_engine, done.job)
     assert kept is not None
     assert kept.metrics.keys() == {"class_bias", "stated_elsewhere"}
+
+
+def test_the_class_bias_is_fitted_here_to_the_weights_that_came_back(home: Home, tmp_path: Path) -> None:
+    """On a dataset that is answered in letters, with rows enough for offsets: those of the base and of an adapter
+    differ, and the one that the other machine states is not taken."""
+    manifest = home.pack(tmp_path / "pack", format="llamafactory").manifest
+    pack = manifest.model_copy(update={"recipe": manifest.recipe.model_copy(update={"validation_rows": 64})})
+    dataset = lettered_dataset(tmp_path / "lettered", validation=40)
+    planted = ClassBias(offsets={"relevant": 4.0}, tokens={"relevant": (7,)}, decisions=9, macro_f1_with=1.0)
+    found = []
+    for seed in (3, 4):
+        trained = make_adapter(home.base.path, tmp_path / f"trained-{seed}", seed=seed)
+        stated = Fit(
+            adapter_dir=trained, backend="trl-cpu", steps=2, best_step=2, tokens=1, seconds=1.0, rows=1, too_long=0,
+            micro_batch=1, losses=[], eval_losses=[], overrides=(), class_bias=planted,
+        )  # fmt: skip
+        bias = fitted_here(pack, home.base, stated, dataset).class_bias
+        assert bias is not None and bias.decisions == 40 * 6 and bias.macro_f1_across is not None
+        assert set(bias.tokens) == {"relevant", "supporting", "irrelevant"}
+        chat = ChatFormat.load(home.base.path, pack.recipe.thinking)
+        rows = supervised_rows(dataset, chat, pack.recipe)
+        assert bias == bias_after(open_trained(home.base.path, trained, adapter=True), rows, chat)
+        found.append(bias)
+    assert found[0].macro_f1_without != found[1].macro_f1_without
 
 
 def test_weights_that_were_altered_after_they_were_kept_are_not_registered(home: Home, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from llm import ChatRequest, Message, open_router
 from llm.serving.commands import AdapterSpec, ListenAddress
-from llm.serving.environments import made_environment
+from llm.serving.environments import made_environments
 from llm.serving.process import ServerProcess
 from llm.serving.server import VllmServer
 from llm.serving.supervisor import ServerSupervisor
@@ -26,8 +26,8 @@ from models.settings import Settings
 from models.training import TrainingTarget
 from store.active_adapters import Aliases
 
-MADE = made_environment()
-PYTHON = os.environ.get("CRA_VLLM_PYTHON", str(MADE.python) if MADE else "")
+MADE = made_environments()
+PYTHON = os.environ.get("CRA_VLLM_PYTHON", str(MADE[0].python) if MADE else "")
 pytestmark = [
     pytest.mark.vllm,
     pytest.mark.timeout(1800),

@@ -10,16 +10,20 @@ pytest.importorskip("torch")
 from models.errors import EvaluationError
 from models.objectives import Objective
 from models.training import TrainingTarget
+from models.training_settings import TrainingSettings
 from tests.support.base_material import HELD, TRAINED, dataset_of
 from tests.support.pairs_material import World
 from tests.support.plain_steps import student_settings
 from tests.support.tiny import make_tiny_base
 from training.adapters.registry.base_registry import BaseRegistry
 from training.bases.bases import Base, add_base, find_base
+from training.bases.chat_format import ChatFormat
 from training.cycle.base_evaluation import held_out_of
 from training.cycle.base_measures import HeldOut, held_out_rows
 from training.cycle.context import open_context
 from training.data.datasets import read_dataset
+from training.fit.data import supervised_rows
+from training.fit.recipe import recipe_for
 
 
 @pytest.fixture
@@ -29,7 +33,9 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def tuned(world: World, folder: Path, seed: int, parent: str, dataset: Path) -> Base:
+def tuned(
+    world: World, folder: Path, seed: int, parent: str, dataset: Path, config: dict[str, str] | None = None
+) -> Base:
     return BaseRegistry(world.curated, world.folder).register(
         make_tiny_base(folder / f"tuned-{seed}", seed=seed),
         "reasoning",
@@ -37,7 +43,7 @@ def tuned(world: World, folder: Path, seed: int, parent: str, dataset: Path) -> 
         dataset=read_dataset(dataset).id,
         datasets=(),
         job="p" * 64,
-        config={},
+        config=config or {},
         code_revision="2",
     )
 
@@ -61,6 +67,21 @@ def test_what_a_base_before_it_was_trained_on_is_not_held_out(world: World, tmp_
     rows = rows_of(world, two)
     assert repositories(rows) == set(HELD[3:])
     assert rows.seen == 2 * 3
+
+
+def test_rows_that_may_have_stopped_a_training_do_not_judge_what_came_of_it(world: World, tmp_path: Path) -> None:
+    dataset = dataset_of(world.raw, world.folder)
+    base = find_base(world.curated, "tiny")
+    recipe = recipe_for(TrainingTarget.SCOPE, "full", TrainingSettings())
+    watched = {row.id for row in supervised_rows(dataset, ChatFormat.load(base.path), recipe).validation}
+    made = tuned(world, tmp_path, 1, "tiny", dataset, {"watch": recipe.watch})
+    rows = rows_of(world, made)
+    judging = {each["id"] for records in rows.records.values() for each in records}
+    assert len(watched) == len(judging) == len(HELD)
+    assert not watched & judging and not rows.watched
+    assert repositories(rows) == set(HELD), "no repository is lost"
+    before = rows_of(world, tuned(world, tmp_path, 2, "tiny", dataset))  # by a version that watched all
+    assert before.watched and sum(map(len, before.records.values())) == 2 * len(HELD)
 
 
 def test_another_dataset_counts_without_what_was_trained_on(world: World, tmp_path: Path) -> None:

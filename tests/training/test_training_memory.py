@@ -204,8 +204,12 @@ def test_what_does_not_fit_is_refused_and_every_remedy_fits() -> None:
     with pytest.raises(TrainingError) as refused:
         plan_training(training, card, None, None, None)
     said = str(refused.value)
-    assert "\n" not in said and "GiB" in said and "--method lora" in said and "--gpu h100" in said
-    assert fits(training.but(method="lora", adapter_bytes=4, weight_bytes=2), card)
+    assert "\n" not in said and "GiB" in said and "--method qlora" in said and "--gpu h100" in said
+    assert "--method lora" not in said, "an adapter is trained on a quantised base"
+    assert fits(training.but(method="qlora", quantised=True, adapter_bytes=2, weight_bytes=2), card)
+    assert "--base qwen3-0.6b" in said
+    smaller, larger = (training.but(shape=KNOWN[name], micro_batch=1) for name in ("qwen3-0.6b", "qwen3-1.7b"))
+    assert fits(smaller, card) and not fits(larger, card)
     assert fits(training, CARDS["h100"]) and not fits(training, CARDS["rtx5090"])
 
 

@@ -154,3 +154,9 @@ def _differing(folder: Path, expected: dict[str, str]) -> str:
 
 def _as_text(value: dict[str, Any]) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def has_smaller_window(base: Base, than: Base) -> bool:
+    """Whether a base's window is known to be smaller than another's."""
+    sizes = (base.facts.get("window"), than.facts.get("window"))
+    return isinstance(sizes[0], int) and isinstance(sizes[1], int) and sizes[0] < sizes[1]

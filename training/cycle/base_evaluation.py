@@ -28,8 +28,9 @@ from training.cycle.base_planning import PlanningCampaigns, planning_evidence, p
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import BY_WHOLE_RUNS, evaluate
 from training.cycle.forgetting import INSTRUCTIONS
+from training.cycle.served_base import check_served
 from training.cycle.steps import TrainingSteps
-from training.cycle.window_control import window_note
+from training.cycle.window_control import judge_window, reduced_window
 
 
 def evaluate_base(
@@ -42,26 +43,53 @@ def evaluate_base(
 ) -> BaseReport:
     """Compare a tuned base with another (unset: the one that its role uses, else the one it was tuned from), and log
     the gate's report. Stored answers and measures are reused. Nothing is promoted. `planning` are campaigns in which
-    the two bases planned, whose figures by type of plan are compared as well.
+    the two bases planned, whose figures by type of plan are compared as well. A base with a smaller window is compared
+    with its control as well, whose report is logged before.
 
-    Raises UsageError for a base that was not tuned here, RegistryError, EvaluationError.
+    Raises UsageError for a base that was not tuned here, RegistryError, EvaluationError; InfrastructureError where the
+    answers of a campaign are not those of its base.
     """
-    registry = BaseRegistry(context.curated, context.settings.data_dir)
+    registry, bases = BaseRegistry(context.curated, context.settings.data_dir), list_bases(context.curated)
     challenger = named_base(context.curated, name)
     champion = registry.champion(challenger) if against is None else named_base(context.curated, against)
-    lineage = registry.verify(challenger)
+    registry.verify(challenger)
     if champion.id == challenger.id:
         raise UsageError(f"{challenger.name} would be compared with itself; name another with --against")
+    reduced = reduced_window(registry, bases, challenger)
+    control = None
+    if reduced is not None and reduced.control is not None and reduced.control.id != champion.id:
+        control = _compared(context, steps, (reduced.control, challenger), held_out, None)
+        registry.note(challenger, judge_window(control, reduced, control))
+    report = _compared(context, steps, (champion, challenger), held_out, planning)
+    if reduced is not None:
+        against_control = report if reduced.control is not None and reduced.control.id == champion.id else control
+        report = judge_window(report, reduced, against_control)
+    registry.note(challenger, report)
+    return report
+
+
+def _compared(
+    context: TrainingContext,
+    steps: TrainingSteps,
+    sides: tuple[Base, Base],
+    held_out: Path | None,
+    planning: PlanningCampaigns | None,
+) -> BaseReport:
+    """The gate's report on a base (the second of `sides`) against another."""
+    registry, (champion, challenger) = BaseRegistry(context.curated, context.settings.data_dir), sides
+    lineage = registry.lineage(challenger)
     role = lineage.role
     thinking = base_thinks(context.settings, champion, targets_of(role)[0])
     alike = context.alike(thinking)
     pairs, served, notes, missing = _stages(alike, steps, role, champion, challenger)
     rows = held_out_of(context, registry, lineage, held_out)
-    contest = BaseContest(champion, challenger, rows, thinking, _longest(context, champion, challenger))
+    longest = _longest(context, champion, challenger)
+    answered = [] if planning is None else check_served(context, planning, champion, challenger, thinking, longest)
+    contest = BaseContest(champion, challenger, rows, thinking, longest)
     measured = steps.measure(f"{challenger.name} with {champion.name}", alike, contest)
     plans = None if planning is None else planning_evidence(context, planning, _seen(context, registry, lineage))
-    limits, bases = context.settings.guardrails, list_bases(context.curated)
-    report = decide_base(
+    limits = context.settings.guardrails
+    return decide_base(
         BaseEvidence(
             role=role,
             champion=context.subject(champion, None),
@@ -75,16 +103,14 @@ def evaluate_base(
             notes=(
                 *notes,
                 *_about(rows),
+                *answered,
                 *(planning_notes(plans) if plans else ()),
-                *filter(None, [window_note(registry, bases, challenger, champion)]),
             ),
             served=served,
             missing=(*missing, *_unmeasured(lineage, measured), *_disagreeing(measured)),
         ),
         Rules(),
     )
-    registry.note(challenger, report)
-    return report
 
 
 def _longest(context: TrainingContext, *bases: Base) -> int:
@@ -150,7 +176,7 @@ def held_out_of(context: TrainingContext, registry: BaseRegistry, lineage: BaseL
             f"dataset {lineage.dataset[:12]}, which the base was trained on, is not in {context.settings.data_dir}; "
             "name a dataset whose rows were held out: --held-out DIR"
         )
-    return held_out_rows(own, seen=seen, role=lineage.role)
+    return held_out_rows(own, halved=lineage.config.get("watch") == "half", seen=seen, role=lineage.role)
 
 
 def _seen(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage) -> set[str]:

@@ -7,17 +7,13 @@ by the hash of both bases, the rows and the prompts, in `evaluations/bases/`.
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from host.packed import open_either
-from host.private import make_directory
 from models.base_evaluation import Forgetting, RowLoss
-from models.errors import InfrastructureError, TrainingError
+from models.errors import TrainingError
 from models.objectives import Objective, objective_of
 from models.plans import Frozen
 from models.protocols import Stage
@@ -25,12 +21,15 @@ from models.targets import Role
 from store.keys import digest
 from training.bases.bases import Base
 from training.bases.chat_format import ChatFormat
+from training.bases.loading import loaded_base
 from training.cycle.context import TrainingContext
 from training.cycle.forgetting import compared, fixed_prompts, losses_by_kind, rewritten, written_by
+from training.cycle.kept_measures import read_measures, write_measures
 from training.data.curation.card import SFT
 from training.data.mixtures import serves
 from training.fit.data import IGNORED, TrainingRow
 from training.fit.row_losses import answer_losses
+from training.fit.watched import stopping_rows
 
 MEASURES = 2
 """Version of what is measured here: when raised, earlier measures are not reused."""
@@ -75,13 +74,18 @@ class BaseContest(NamedTuple):
         return digest("bases", MEASURES, *sides, rows, fixed_prompts().digest, str(self.thinking), self.max_tokens)
 
 
-def held_out_rows(dataset: Path, *, own: bool = True, seen: Collection[str] = (), role: Role | None = None) -> HeldOut:
+def held_out_rows(
+    dataset: Path, *, own: bool = True, halved: bool = False, seen: Collection[str] = (), role: Role | None = None
+) -> HeldOut:
     """The held-out rows of a dataset, at most `ROWS` of each objective: of the `own` one of a base its validation rows,
-    of another all; none of a repository that was trained on (`seen`, and the own training rows'), and none that is for
-    another role. Raises TrainingError."""
+    without those that its training watched where these were `halved`, of another all; none of a repository that was
+    trained on (`seen`, and the own training rows'), and none that is for another role. Raises TrainingError."""
     records = list(_records(dataset))
     seen_in = {*seen, *(trained_on(records) if own else ())}
     offered = [each for each in records if not own or each["split"] == "validation"]
+    if halved:
+        watched = stopping_rows(offered)
+        offered = [each for each in offered if each["id"] not in watched]
     kept = [each for each in offered if _repository(each) not in seen_in]
     by_objective: dict[Objective, list[dict[str, Any]]] = {}
     for each in kept:
@@ -90,7 +94,7 @@ def held_out_rows(dataset: Path, *, own: bool = True, seen: Collection[str] = ()
         if role is None or serves(role, objective, stage):
             by_objective.setdefault(objective, []).append(each)
     chosen = {objective: _in_turns(rows)[:ROWS] for objective, rows in sorted(by_objective.items())}
-    return HeldOut(dataset.name, chosen, len(offered) - len(kept), own and bool(kept))
+    return HeldOut(dataset.name, chosen, len(offered) - len(kept), own and not halved and bool(kept))
 
 
 def trained_repositories_of(dataset: Path) -> set[str]:
@@ -102,12 +106,12 @@ def measure_bases(label: str, context: TrainingContext, contest: BaseContest) ->
     """The measures of two bases, stored or made now. Raises UsageError for a base that cannot be loaded,
     InfrastructureError if they cannot be stored."""
     path = context.settings.data_dir / "evaluations" / "bases" / f"{contest.key}.json"
-    if (known := _read(path)) is not None:
+    if (known := read_measures(path, BaseMeasures)) is not None:
         context.notify(f"compare {label}: done before", 1, 1)
         return known
     with context.device():
         measured = _measure(contest, context.notify)
-    _write(path, measured)
+    write_measures(path, measured)
     return measured
 
 
@@ -115,7 +119,7 @@ def held_out_losses(
     base: Base, chat: ChatFormat, held_out: HeldOut, max_tokens: int, notify: Report = lambda what, done, total: None
 ) -> dict[Objective, tuple[RowLoss, ...]]:
     """The losses of held-out rows of at most `max_tokens` under a base. Raises UsageError if it cannot be loaded."""
-    with _loaded(base) as model:
+    with loaded_base(base.path) as model:
         return _losses(model, _tokenised(held_out, chat, max_tokens), base, notify)
 
 
@@ -125,12 +129,12 @@ def _measure(contest: BaseContest, notify: Report) -> BaseMeasures:
     sides = [_tokenised(contest.held_out, chat, contest.max_tokens) for chat in (chats[:1] * 2 if same else chats)]
     rows = _fitting_both(*sides)
     units = {row.id: len(row.answer) for each in rows[0].values() for row, _ in each}
-    with _loaded(contest.champion) as model:
+    with loaded_base(contest.champion.path) as model:
         what = f"what {contest.champion.name} writes"
         texts = written_by(model, chats[0], lambda done, total: notify(what, done, total))
         before, champion = losses_by_kind(model, texts), _losses(model, rows[0], contest.champion, notify, units)
     again = texts if same else rewritten(texts, *chats)
-    with _loaded(contest.challenger) as model:
+    with loaded_base(contest.challenger.path) as model:
         after, challenger = losses_by_kind(model, again), _losses(model, rows[1], contest.challenger, notify, units)
     found = compared(before, after, same_tokens=same)
     return BaseMeasures(champion=champion, challenger=challenger, forgetting=tuple(found))
@@ -186,23 +190,6 @@ def _rows(records: Sequence[dict[str, Any]], chat: ChatFormat, max_tokens: int) 
     return found
 
 
-@contextmanager
-def _loaded(base: Base) -> Iterator[Any]:
-    """A base's model, freed at the end."""
-    import torch
-
-    from training.bases.loading import load_model
-
-    gpu = torch.cuda.is_available()
-    model = load_model(base.path, torch.bfloat16 if gpu else torch.float32).to("cuda" if gpu else "cpu").eval()
-    try:
-        yield model
-    finally:
-        del model
-        if gpu:
-            torch.cuda.empty_cache()
-
-
 def _records(dataset: Path) -> Iterator[dict[str, Any]]:
     file = dataset / SFT
     try:
@@ -232,22 +219,3 @@ def _in_turns(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         placed.append((turns.get(name, 0), len(placed), each))
         turns[name] = turns.get(name, 0) + 1
     return [each for _, _, each in sorted(placed, key=lambda entry: entry[:2])]
-
-
-def _read(path: Path) -> BaseMeasures | None:
-    try:
-        return BaseMeasures.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise InfrastructureError(f"{path} cannot be read ({error}); remove it, and it is measured again") from error
-
-
-def _write(path: Path, measured: BaseMeasures) -> None:
-    part = path.with_name(f".{path.name}")
-    try:
-        make_directory(path.parent)
-        part.write_text(measured.model_dump_json() + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise InfrastructureError(f"{path} cannot be written: {error.strerror}; free disk space") from error

@@ -39,12 +39,8 @@ def planning_evidence(context: TrainingContext, campaigns: PlanningCampaigns, se
     answered in place of the base.
     """
     with reading(context.raw_engine) as connection:
-        ids = [latest_run(connection, name)["campaign_id"] for name in campaigns]
-        sides = [_identity(connection, name, campaign) for name, campaign in zip(campaigns, ids, strict=True)]
-        if sides[0] == sides[1]:
-            raise EvaluationError(
-                f"{campaigns[0]} and {campaigns[1]} were run with the same models; name one with each base"
-            )
+        runs = identities(connection, campaigns)
+        ids, sides = [each.campaign for each in runs], [each.identity for each in runs]
         before, after = (
             _unseen(plan_runs(connection, name, identity=side), seen)
             for name, side in zip(campaigns, sides, strict=True)
@@ -57,6 +53,28 @@ def planning_evidence(context: TrainingContext, campaigns: PlanningCampaigns, se
     return PlanningEvidence(
         campaigns=tuple(campaigns), models=(models[0], models[1]), tests=tuple(tests), reviews=reviews
     )
+
+
+class StudentRuns(NamedTuple):
+    """The runs of the student under a label: the campaign's key, and its models (a hash)."""
+
+    campaign: str
+    identity: str
+
+
+def identities(connection: "Connection", campaigns: PlanningCampaigns) -> tuple[StudentRuns, StudentRuns]:
+    """The student's runs under both labels. Raises UsageError for an unknown one, EvaluationError if a label has none,
+    another model answered in place of the base, or both are of the same models."""
+    before, after = (
+        StudentRuns(campaign, _identity(connection, name, campaign))
+        for name in campaigns
+        for campaign in [latest_run(connection, name)["campaign_id"]]
+    )
+    if before.identity == after.identity:
+        raise EvaluationError(
+            f"{campaigns[0]} and {campaigns[1]} were run with the same models; name one with each base"
+        )
+    return before, after
 
 
 def _identity(connection: "Connection", name: str, campaign: str) -> str:

@@ -26,7 +26,7 @@ from training.data.datasets import read_dataset
 from training.data.mixtures import make_mixture, read_mixture
 from training.fit.job import FIT_VERSION, TrainingJob, job_for
 
-_STATED = {"learning_rate", "epochs", "batch_size", "max_tokens", "max_steps", "masters"}
+_STATED = {"learning_rate", "epochs", "batch_size", "max_tokens", "max_steps", "masters", "watch"}
 """The recipe's fields in a base's statement; the job's row holds all of them."""
 
 

@@ -1,55 +1,72 @@
 """The control of a tuned base with a smaller window: its sibling, tuned on the same data with the window as it was.
 
 A gate compares a candidate with the base in use, so what the data brought counts for the window as well. Only the
-sibling separates the two.
+sibling separates the two: it was trained on the same rows, by the same recipe, with as many tokens. Unless the gate
+promotes the candidate over its control, the window is not justified, and nothing is promoted.
 """
 
-from models.base_evaluation import BaseReport
+from typing import NamedTuple
+
+from models.base_evaluation import BaseReport, WindowControl
+from models.evaluation import GateVerdict
 from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.base_statement import BaseLineage
 from training.bases.bases import PARENT, Base
+from training.bases.windows import has_smaller_window
+
+_RECIPE = ("learning_rate", "epochs", "batch_size", "max_steps", "max_tokens", "masters", "tokens", "watch")
+"""What a control's recipe shares, and the tokens of the training."""
 
 
-def window_note(registry: BaseRegistry, bases: list[Base], challenger: Base, champion: Base) -> str:
-    """What is known of the part that the smaller window has in a comparison; empty for a base whose window is whole."""
-    parent = next((base for base in bases if base.id == challenger.facts.get(PARENT)), None)
-    if parent is None or not _smaller(challenger, parent):
-        return ""
-    lineage = registry.lineage(challenger)
-    siblings = [base for base in bases if _is_sibling(registry, base, lineage, parent)]
-    reduced, whole = challenger.facts["window"], parent.facts["window"]
-    sizes = f"{challenger.name} has a window of {reduced}, {parent.name} one of {whole}"
-    if not siblings:
-        return (
-            f"{sizes}: whether that or the data made a difference is not known without a control: tune {parent.name} "
-            f"on the same data without --window, and evaluate {challenger.name} --against that"
-        )
-    control = siblings[-1]
-    if control.id == champion.id:
-        return f"{sizes}: {control.name} was tuned on the same data with the whole window, so only the window differs"
-    found = [
-        report.verdict.value
-        for row in registry.log(lineage.role)
-        if row.base == challenger.id and row.action == "evaluate"
-        if (report := BaseReport.model_validate(row.report)).champion.base == control.id
-    ]
-    command = f"run `cra bases evaluate {challenger.name} --against {control.name}`"
-    told = f"the gate against it says {found[-1]}" if found else command
-    return f"{sizes}: its control is {control.name}, tuned on the same data with the whole window; {told}"
+class ReducedWindow(NamedTuple):
+    """A tuned base with a smaller window than the base that it was tuned from, and its control if there is one."""
+
+    base: Base
+    parent: Base
+    control: Base | None
+    lineage: BaseLineage
 
 
-_RECIPE = ("learning_rate", "epochs", "batch_size", "max_steps", "masters")
-"""What a control's recipe shares; the most tokens of a row follow from the window."""
+def reduced_window(registry: BaseRegistry, bases: list[Base], base: Base) -> ReducedWindow | None:
+    """What is known of a tuned base's smaller window, with its newest control; None for a base with the whole one."""
+    parent = next((each for each in bases if each.id == base.facts.get(PARENT)), None)
+    if parent is None or not has_smaller_window(base, parent):
+        return None
+    lineage = registry.lineage(base)
+    controls = [each for each in bases if _is_control(registry, each, lineage, parent)]
+    return ReducedWindow(base, parent, controls[-1] if controls else None, lineage)
 
 
-def _smaller(base: Base, than: Base) -> bool:
-    sizes = (base.facts.get("window"), than.facts.get("window"))
-    return isinstance(sizes[0], int) and isinstance(sizes[1], int) and sizes[0] < sizes[1]
+def judge_window(report: BaseReport, reduced: ReducedWindow, against: BaseReport | None) -> BaseReport:
+    """A report on a base with a smaller window, with what the gate says of it `against` its control (None: there is no
+    control): a promotion that the control does not bear out is inconclusive."""
+    judged = _judged(reduced, against)
+    changes: dict[str, object] = {"window": judged}
+    if report.verdict is GateVerdict.PROMOTE and not judged.justified:
+        reason = f"{report.reason.partition('; ')[0]} is a gain, but the window is not justified: {judged.reason}"
+        changes |= {"verdict": GateVerdict.INCONCLUSIVE, "reason": reason}
+    return report.model_copy(update=changes)
 
 
-def _is_sibling(registry: BaseRegistry, base: Base, lineage: BaseLineage, parent: Base) -> bool:
+def _judged(reduced: ReducedWindow, against: BaseReport | None) -> WindowControl:
+    sizes = {"window": reduced.base.facts["window"], "whole": reduced.parent.facts["window"]}
+    if reduced.control is None or against is None:
+        return WindowControl(**sizes, control=None, verdict=None, reason=f"it has no control; {how_to_tune(reduced)}")
+    return WindowControl(**sizes, control=reduced.control.name, verdict=against.verdict, reason=against.reason)
+
+
+def how_to_tune(reduced: ReducedWindow) -> str:
+    """The command that makes the control of a base."""
+    lineage = reduced.lineage
+    data = "--mix the same mixture" if lineage.datasets else f"--dataset the one of {lineage.dataset[:12]}"
+    tokens = lineage.config.get("max_tokens")
+    limit = "" if tokens is None else f"CRA_TRAINING__MAX_TOKENS={tokens} "
+    return f"run `{limit}cra bases tune {lineage.role} --base {reduced.parent.name} {data}`, without --window"
+
+
+def _is_control(registry: BaseRegistry, base: Base, lineage: BaseLineage, parent: Base) -> bool:
     """Whether a base was tuned from the same one, on the same data by the same recipe, with the whole window."""
-    if base.facts.get(PARENT) != parent.id or base.id == lineage.base or _smaller(base, parent):
+    if base.facts.get(PARENT) != parent.id or base.id == lineage.base or has_smaller_window(base, parent):
         return False
     other = registry.lineage(base)
     alike = (other.role, other.dataset, other.datasets) == (lineage.role, lineage.dataset, lineage.datasets)

@@ -23,6 +23,7 @@ from training.bases.chat_format import ChatFormat
 from training.fit.decisions import class_weights
 from training.fit.recipe import Recipe
 from training.fit.sampler import mixture_order
+from training.fit.watched import stopping_rows
 from training.fit.weights import AnswerTokens, answer_tokens, token_weights
 
 IGNORED = -100
@@ -103,7 +104,7 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
     """The pairs of `sft.jsonl` as token ids. Raises TrainingError if there is nothing to learn."""
     rows: dict[str, list[TrainingRow]] = {"train": [], "validation": []}
     roles: dict[str, AnswerTokens] = {}
-    answers, too_long = set(), Counter[str]()
+    answers, too_long, validation = set(), Counter[str](), list[dict[str, Any]]()
     for number, record in _records(dataset / "sft.jsonl"):
         with _Faults(dataset / "sft.jsonl", number):
             text = _answer(record["completion"])
@@ -113,6 +114,8 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
             stage = Stage(record["stage"])
             tokens = answer_tokens(stage, text, chat.answer_offsets(answer, text), len(answer))
             objective = objective_of(record["source"], stage) if recipe.mixture else None
+            if record["split"] == "validation":
+                validation.append({name: record[name] for name in record.keys() - {"prompt", "completion"}})
         if len(prompt) + len(answer) > recipe.max_tokens:
             too_long[record["stage"]] += 1
             continue
@@ -126,7 +129,11 @@ def supervised_rows(dataset: Path, chat: ChatFormat, recipe: Recipe) -> Training
     if len(answers) == 1 and len(rows["train"]) > 1:
         raise TrainingError(f"{dataset / 'sft.jsonl'}: all answers are the same, so there is nothing to learn")
     train = _weighted(rows["train"], roles, recipe) if recipe.weighs else rows["train"]
-    return TrainingRows(train, _validation(rows["validation"], recipe), too_long.total(), dict(too_long))
+    held = rows["validation"]
+    if recipe.watch == "half":
+        watched = stopping_rows(validation)
+        held = [row for row in held if row.id in watched]
+    return TrainingRows(train, _validation(held, recipe), too_long.total(), dict(too_long))
 
 
 def weights_of_classes(rows: Sequence[TrainingRow], recipe: Recipe) -> dict[str, float]:

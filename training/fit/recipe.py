@@ -32,6 +32,7 @@ class Recipe(Frozen):
     share of the training after which all rows are available, in the order of the file (`training_order`).
     reasoning_weight: of the tokens of reasoning in a plan, in the loss. masters: precision of the weights that the
     optimizer changes in a full fine-tune (backend: bf16 on a GPU, fp32 elsewhere). mixture: (objective, share) of each.
+    watch: the validation rows that may stop the training (`training.fit.watched`).
     """
 
     method: Method
@@ -74,6 +75,7 @@ class Recipe(Frozen):
     reasoning_weight: float = 1.0
     masters: Masters = "backend"
     mixture: tuple[tuple[Objective, float], ...] = ()
+    watch: Literal["all", "half"] = "all"
 
     @property
     def alpha(self) -> int:
@@ -113,6 +115,7 @@ _LATER = (
     "reasoning_weight",
     "masters",
     "mixture",
+    "watch",
 )
 """Fields that came after the first trainings."""
 _REFUSES = frozenset({"max_too_long"})
@@ -185,6 +188,7 @@ def recipe_for(target: TrainingTarget, method: Method, settings: TrainingSetting
         max_too_long=settings.max_too_long,
         pacing=settings.pacing,
         masters=settings.full_masters if method == "full" else "backend",
+        watch="half" if method == "full" else "all",
         **_weighting(target, method, settings),
     )
 

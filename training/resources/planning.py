@@ -7,8 +7,11 @@ from models.errors import TrainingError
 from training.resources.cards import CARDS, CPU, GIB, Card
 from training.resources.memory import Memory, memory_of
 from training.resources.setup import Rows, TrainingSetup
+from training.resources.shapes import KNOWN
 from training.resources.speed import tokens_per_second
 
+TIGHT = 0.9
+"""Share of an accelerator above which a plan may not hold: what other programs and a display take is not counted."""
 _STEP = 256
 """Tokens by which a shorter row is sought."""
 
@@ -90,14 +93,16 @@ def remedies(setup: TrainingSetup, card: Card) -> list[str]:
     length = _length_that_fits(setup, card)
     if length:
         found.append(f"rows of at most {length} tokens (--window {length}, training.max_tokens)")
-    for method, changed in _other_methods(cheapest if not found else setup):
+    for words, changed in _other_methods(cheapest if not found else setup):
         if fits(changed, card):
-            found.append(f"--method {method}")
+            found.append(words)
             break
         shorter = _length_that_fits(changed, card)
         if shorter:
-            found.append(f"--method {method} with --window {shorter}")
+            found.append(f"{words} with --window {shorter}")
             break
+    if smaller := _smaller_base(setup, card):
+        found.append(f"--base {smaller}")
     other = next((each for each in CARDS.values() if each.memory > card.memory and fits(setup, each)), None)
     if card.name == CPU:
         found.append(f"--memory {memory_of(setup).total / GIB:.0f}")
@@ -137,14 +142,26 @@ def _length_that_fits(setup: TrainingSetup, card: Card) -> int:
 
 
 def _other_methods(setup: TrainingSetup) -> list[tuple[str, TrainingSetup]]:
-    """Methods that take less memory, those that change least first."""
+    """Methods that take less memory, those that change least first, as a user gives them. On a GPU an adapter is
+    trained on a quantised base."""
     adapter = setup.but(method="lora", adapter_bytes=4, weight_bytes=2 if setup.on_gpu else 4)
     if not setup.on_gpu:
-        return [("lora", adapter)] if setup.full else []
+        return [("--method lora", adapter)] if setup.full else []
+    if setup.method not in ("full", "lora"):
+        return []
     quantised = setup.but(method="qlora", quantised=True, adapter_bytes=2, weight_bytes=2)
-    if setup.full and setup.weight_bytes == 4:
-        halves = [("full with training.full_masters = bf16", setup.but(weight_bytes=2))]
-    else:
-        halves = []
-    lora = [("lora", adapter)] if setup.full else []
-    return [*halves, *lora, ("qlora", quantised)] if setup.method in ("full", "lora") else []
+    halves = setup.but(weight_bytes=2)
+    kept = [("training.full_masters = bf16 (CRA_TRAINING__FULL_MASTERS=bf16)", halves)]
+    return [*(kept if setup.full and setup.weight_bytes == 4 else []), ("--method qlora", quantised)]
+
+
+def _smaller_base(setup: TrainingSetup, card: Card) -> str | None:
+    """The largest known base of the same family that fits by the same method; None if none does."""
+    family = setup.shape.name.rpartition("-")[0]
+    smaller = [each for each in KNOWN.values() if each.name.rpartition("-")[0] == family]
+    fitting = [
+        each
+        for each in smaller
+        if each.parameters < setup.shape.parameters and fits(setup.but(shape=each, micro_batch=1), card)
+    ]
+    return max(fitting, key=lambda each: each.parameters).name if fitting else None

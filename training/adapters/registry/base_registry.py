@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.base_evaluation import BaseReport, ForgettingBounds
-from models.errors import RegistryError, UsageError
+from models.errors import GuardrailError, RegistryError, UsageError
 from models.training import Role
 from store.learning.adapters import AdapterVersion, deciding
 from store.learning.base_decisions import (
@@ -29,7 +29,7 @@ from store.learning.base_decisions import (
     undone_by,
 )
 from training.adapters.registry.base_adapters import restore_adapters, stop_adapters
-from training.adapters.registry.base_evidence import check_base_report, last_report, newest_sets, targets_of
+from training.adapters.registry.base_evidence import BASE_GATE, check_base_report, last_report, newest_sets, targets_of
 from training.adapters.registry.base_statement import (
     BaseLineage,
     check_intact,
@@ -42,6 +42,7 @@ from training.adapters.registry.registry import Registry
 from training.adapters.registry.signing import sign
 from training.adapters.registry.succession import in_use
 from training.bases.bases import PARENT, Base, add_base, find_base, free_name, list_bases
+from training.bases.windows import has_smaller_window
 
 if TYPE_CHECKING:
     from store.database import Connection, Engine
@@ -173,8 +174,19 @@ class BaseRegistry:
             report = last_report(read_base_log(connection, role), chosen.id)
             if reason is None:
                 check_base_report(chosen, before, report, bounds, newest_sets(self._curated, role))
+                self._check_window(chosen, before, report)
             said = report.reason if report is not None else "no gate report"
             return self._change(connection, role, before, chosen, "promote", said, reason, report)
+
+    def _check_window(self, chosen: Base, before: Base, report: BaseReport | None) -> None:
+        """Raise GuardrailError if a base has a smaller window, and its report says nothing of the control."""
+        parent = next((each for each in list_bases(self._curated) if each.id == chosen.facts[PARENT]), None)
+        if parent is not None and has_smaller_window(chosen, parent) and (report is None or report.window is None):
+            raise GuardrailError(
+                BASE_GATE,
+                f"{chosen.name} has a smaller window than {parent.name}, and its report compares it with no control; "
+                f"run `cra bases evaluate {chosen.name} --against {before.name}` again",
+            )
 
     def adopt(self, name: str, reason: str, role: Role | None = None) -> list[BaseChange]:
         """Take any base into use by a person's reason: a promotion past the gate. `role` unset: the base's own, or
