@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from agent.retrieve.relevance.classifier import in_force
-from evals.study.asked import NO_OFFSETS, ClassModel, ModelLearner, Progress, sampled
+from evals.study.asked import NO_OFFSETS, ClassModel, ModelLearner, Offsets, Progress, sampled
 from evals.study.comparison import ContenderFigures, Pair, compare, figures
 from evals.study.configuration import StudyConfiguration, check_same, commits_by_part
 from evals.study.contenders import (
@@ -155,15 +155,17 @@ class Study:
         return learned(self.learner, draw(self._train, rows, seed), seed, self.out / "fits", self.progress)
 
     def _offsets(self) -> list[ModelOffsets]:
-        most = self.settings.sample
-        return [ModelOffsets(model=each.name, offsets=self._judge.offsets(each, most)) for each in self._all_models]
+        return [ModelOffsets(model=each.name, offsets=self._offsets_of(each)) for each in self._all_models]
+
+    def _offsets_of(self, model: ClassModel) -> Offsets:
+        return self._judge.offsets(model, self.settings.asked_of_validation, self.settings.least_recall)
 
     def _sample(self) -> list[ContenderFigures]:
         """All contenders on the sample; each model also combined with the relevance classifier."""
         drawn, most = sampled(self._held, self.settings.sample), self.settings.sample
         found = [figures_of(each, drawn) for each in self._fast]
         for each in self._all_models:
-            judged = self._judge.judgements(each, most, self._judge.offsets(each, most))
+            judged = self._judge.judgements(each, most, self._offsets_of(each))
             found.append(figures(each.name, judged, probabilities=True))
             both = self._judge.with_classifier(each, self._classifier, most)
             found.append(figures(f"{CLASSIFIER} + {each.name}", both, probabilities=True))
