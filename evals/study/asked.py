@@ -175,6 +175,11 @@ def fit_offsets(asked: Asked, questions: Questions, least: float | None = None) 
     )
 
 
+def check_enough(questions: Questions, least: float | None) -> None:
+    """Raise EvaluationError if these hold too few relevant candidates to choose offsets for a recall of `least`."""
+    _allowed([CLASSES.index(c.relevance) for rows in questions.values() for q in rows for c in q.candidates], least)
+
+
 def _allowed(gold: Sequence[int], least: float | None) -> int:
     """How many relevant candidates may be missed; all where no recall is asked for."""
     relevant = gold.count(RELEVANT)
