@@ -20,9 +20,12 @@ def bias_rows(version: AdapterVersion) -> list[tuple[str, str]]:
 
 
 def _gain(bias: ClassBias) -> str:
+    found = "".join(
+        f"; fitted for a recall of {label} of {least:g}" for label, least in (bias.least_recall or {}).items()
+    )
     return (
         f"macro F1 of {bias.decisions} validation decisions: {bias.macro_f1_without:.3f} without, "
-        f"{bias.macro_f1_with:.3f} with, {bias.macro_f1_across:.3f} with offsets fitted to other rows"
+        f"{bias.macro_f1_with:.3f} with, {bias.macro_f1_across:.3f} with offsets fitted to other rows{found}"
     )
 
 

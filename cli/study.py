@@ -61,6 +61,12 @@ def scope(
         int, typer.Option(help="Questions of each held-out repository that a model is asked.", min=1)
     ] = 10,
     curve_sample: Annotated[int, typer.Option(help="The same for the points of a model's learning curve.", min=1)] = 4,
+    validation_sample: Annotated[
+        int, typer.Option(help="The same of each validation repository, to choose offsets of classes.", min=1)
+    ] = 15,
+    least_recall: Annotated[
+        float, typer.Option(help="Recall of relevant files that the offsets are chosen for.", min=0.05, max=0.99)
+    ] = 0.85,
     base: Annotated[
         str | None, typer.Option("--base", metavar="NAME", help="Also ask this base, one candidate at a time.")
     ] = None,
@@ -84,6 +90,8 @@ def scope(
         commits=commits,
         sample=sample,
         curve_sample=min(sample, curve_sample),
+        validation_sample=validation_sample,
+        least_recall=least_recall,
     )
     places = _places(clones or [], repositories, validation, held_out)
     _tell(out, _measured(out, places, wanted, base, adapter, train), as_json)

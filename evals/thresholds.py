@@ -77,6 +77,14 @@ REQUIREMENTS: dict[TrainingTarget, Requirement] = {
     ),
 }
 
+LEAST_RECALLS: dict[str, float] = {
+    metric.name.removesuffix("_recall"): metric.threshold
+    for requirement in REQUIREMENTS.values()
+    for metric in requirement.metrics
+    if metric.name.endswith("_recall") and metric.threshold is not None
+}
+"""The recall that is asked for of a class, by its name."""
+
 
 class Rules(Frozen):
     """How a gate decides.

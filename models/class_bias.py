@@ -17,7 +17,8 @@ class ClassBias(Frozen):
 
     offsets: by class; 0 for a class that no validation row decides for. tokens: those of the base that begin each
     class. decisions: those of the validation rows. macro_f1 is of these without offsets, with them, and with offsets
-    that were fitted to the other rows. note: why all offsets are 0, if they are.
+    that were fitted to the other rows. least_recall: of the class that they were fitted to find, the recall asked for;
+    None: they were fitted for macro F1 alone. note: why all offsets are 0, if they are.
     """
 
     offsets: dict[str, float] = Field(default_factory=dict)
@@ -26,6 +27,7 @@ class ClassBias(Frozen):
     macro_f1_without: float | None = None
     macro_f1_with: float | None = None
     macro_f1_across: float | None = None
+    least_recall: dict[str, float] | None = None
     note: str = ""
 
     @property

@@ -381,7 +381,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
         "adapter_dir backend steps best_step tokens seconds rows too_long micro_batch losses eval_losses overrides "
         "too_long_by_stage margins class_bias changed objectives",
     ),
-    (ClassBias, "offsets tokens decisions macro_f1_without macro_f1_with macro_f1_across note"),
+    (ClassBias, "offsets tokens decisions macro_f1_without macro_f1_with macro_f1_across least_recall note"),
     (
         TrainingNeed,
         "target examples preferences repositories organisations failures answers malformed need advice waits",

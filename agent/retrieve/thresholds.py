@@ -12,7 +12,7 @@ class ContextThresholds:
 
     relevant: float = 0.1
     """Least probability of being relevant with which a file is shown in full; of one below it the heads are shown."""
-    kept: float = 0.015
+    kept: float = 0.03
     """Least worth with which a file is in the context."""
     shown: int = 20
     """Most candidates shown, the likeliest; relevant ones and those that the task names are shown in any case."""

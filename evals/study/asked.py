@@ -3,7 +3,8 @@
 A model is asked a sample of the questions of each repository. What it answered is appended to a file as it comes, so
 that a stopped study asks nothing twice. The offsets are added to the log-probabilities before the likeliest class is
 taken (the bias terms of vector scaling, Guo et al., "On Calibration of Modern Neural Networks", 2017); they are chosen
-on validation repositories for the best balanced accuracy, for every model alike.
+on validation repositories by one rule for every model: of the offsets at which enough relevant candidates are found
+(`evals/recall_floor.py`), where that is asked for, those with the best balanced accuracy.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from evals.recall_floor import RecallFloor, fewest_rows
 from evals.study.files import read_rows
 from evals.study.logistic import CLASSES
 from evals.study.questions import StudyQuestion
@@ -29,6 +31,7 @@ Questions = Mapping[str, Sequence[StudyQuestion]]
 Progress = Callable[[str, int, int], None]
 STEP, STEPS = 0.25, 24
 """The grid of offsets: multiples of `STEP` from -`STEPS` to `STEPS` of them."""
+RELEVANT = CLASSES.index(Relevance.RELEVANT)
 _LEAST = 1e-9
 
 
@@ -72,11 +75,16 @@ class ModelLearner(Protocol):
 
 
 class Offsets(Frozen):
-    """What is added to the log-probabilities, in the order of `CLASSES`; the last class has 0."""
+    """What is added to the log-probabilities, in the order of `CLASSES`; the last class has 0.
+
+    `recall` is that of relevant candidates among the judgements they were chosen on, `least` the one asked for.
+    """
 
     values: Distribution
     balanced_accuracy: float
     judgements: int
+    recall: float | None = None
+    least: float | None = None
 
 
 NO_OFFSETS = Offsets(values=(0.0, 0.0, 0.0), balanced_accuracy=0.0, judgements=0)
@@ -128,10 +136,11 @@ def ask(model: ClassModel, questions: Questions, out: Path, progress: Progress) 
     return found
 
 
-def fit_offsets(asked: Asked, questions: Questions) -> Offsets:
+def fit_offsets(asked: Asked, questions: Questions, least: float | None = None) -> Offsets:
     """The offsets with the best balanced accuracy over all judgements; of equally good ones the smallest.
 
-    Raises EvaluationError without a judgement.
+    With `least`, only of those at which the recall of relevant candidates can be believed to reach it; if there are
+    none, those that miss the fewest. Raises EvaluationError without a judgement, and for too few relevant candidates.
     """
     import numpy as np
 
@@ -143,17 +152,45 @@ def fit_offsets(asked: Asked, questions: Questions) -> Offsets:
     )
     if not len(gold):
         raise EvaluationError("the validation repositories hold no judgement to choose offsets on; give others")
+    relevant, allowed = gold == RELEVANT, _allowed(gold.tolist(), least)
     present = [gold == place for place in range(len(CLASSES)) if (gold == place).any()]
     free = [np.arange(-STEPS, STEPS + 1) * STEP if (gold == place).any() else np.zeros(1) for place in (0, 1)]
-    best: tuple[float, float, Distribution] = (-1.0, 0.0, (0.0, 0.0, 0.0))
+    best: tuple[int, float, float] = (-len(gold) - 1, 0.0, 0.0)
+    values: Distribution = (0.0, 0.0, 0.0)
     for first in free[0]:
         for second in free[1]:
             chosen = (logs + np.array([first, second, 0.0])).argmax(1)
             value = float(np.mean([(chosen[each] == gold[each]).mean() for each in present]))
-            size = -float(abs(first) + abs(second))
-            if (round(value, 9), size) > best[:2]:
-                best = (round(value, 9), size, (float(first), float(second), 0.0))
-    return Offsets(values=best[2], balanced_accuracy=best[0], judgements=len(gold))
+            beyond = max(0, int((chosen[relevant] != RELEVANT).sum()) - allowed)
+            worth = (-beyond, round(value, 9), -float(abs(first) + abs(second)))
+            if worth > best:
+                best, values = worth, (float(first), float(second), 0.0)
+    found = ((logs + np.array(values)).argmax(1) == RELEVANT)[relevant]
+    return Offsets(
+        values=values,
+        balanced_accuracy=best[1],
+        judgements=len(gold),
+        recall=float(found.mean()) if len(found) else None,
+        least=least,
+    )
+
+
+def check_enough(questions: Questions, least: float | None) -> None:
+    """Raise EvaluationError if these hold too few relevant candidates to choose offsets for a recall of `least`."""
+    _allowed([CLASSES.index(c.relevance) for rows in questions.values() for q in rows for c in q.candidates], least)
+
+
+def _allowed(gold: Sequence[int], least: float | None) -> int:
+    """How many relevant candidates may be missed; all where no recall is asked for."""
+    relevant = gold.count(RELEVANT)
+    if least is None:
+        return relevant
+    if (found := RecallFloor(RELEVANT, least).allowed(gold)) is None:
+        raise EvaluationError(
+            f"the validation repositories' sample holds {relevant} relevant candidates, and {fewest_rows(least)} are "
+            f"needed to choose offsets for a recall of {least:g}; ask more of their questions with --validation-sample"
+        )
+    return found
 
 
 def judged(asked: Asked, questions: Questions, offsets: Offsets) -> dict[str, list[ClassJudgement]]:

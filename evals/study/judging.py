@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evals.recall_floor import CONFIDENCE
 from evals.stacking import StackRow, stacked_by
 from evals.study.asked import (
     NO_OFFSETS,
@@ -59,12 +60,16 @@ class ModelJudge:
     held: Questions
     progress: Progress
 
-    def offsets(self, model: ClassModel, most: int) -> Offsets:
-        """The offsets of a model, by at most `most` questions of each validation repository."""
+    def offsets(self, model: ClassModel, most: int, least: float | None) -> Offsets:
+        """The offsets of a model, by at most `most` questions of each validation repository, for a recall of `least`.
+
+        Raises EvaluationError as `fit_offsets` does.
+        """
         drawn = sampled(self.validation, most)
         asked = {name: [content(row) for row in rows] for name, rows in drawn.items()}
-        path = self.out / "offsets" / f"{digest('study offsets', model.identity, asked)[:16]}.json"
-        return kept_value(path, Offsets, lambda: fit_offsets(ask(model, drawn, self.out, self.progress), drawn))
+        rule = [] if least is None else [least, CONFIDENCE]
+        path = self.out / "offsets" / f"{digest('study offsets', model.identity, asked, *rule)[:16]}.json"
+        return kept_value(path, Offsets, lambda: fit_offsets(ask(model, drawn, self.out, self.progress), drawn, least))
 
     def judgements(self, model: ClassModel, most: int, offsets: Offsets) -> dict[str, list[ClassJudgement]]:
         """A model's judgements of at most `most` questions of each held-out repository, with these offsets."""

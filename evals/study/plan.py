@@ -31,9 +31,10 @@ class StudySettings(Frozen):
 
     rows: sizes of the learning curve, in judgements; the logistic regression gets all that there are in addition.
     seeds: draw the subsets; models get the largest size with the first seed only. commits: the newest kept ones of each
-    repository. sample: the questions of each held-out and each validation repository that models are asked; those of
-    the learning curve's other points `curve_sample`. recall: what the tuned threshold reaches on the validation
-    repositories.
+    repository. sample: the questions of each held-out repository that models are asked; those of the learning curve's
+    other points `curve_sample`, those of each validation repository `validation_sample` (None: `sample`). recall: what
+    the tuned threshold reaches on the validation repositories. least_recall: of relevant candidates, what models'
+    offsets are to reach on other repositories (None: they are chosen for balanced accuracy alone).
     """
 
     rows: tuple[int, ...] = (500, 2000, 8000)
@@ -41,7 +42,14 @@ class StudySettings(Frozen):
     commits: int = Field(100, ge=1)
     sample: int = Field(10, ge=1)
     curve_sample: int = Field(4, ge=1)
+    validation_sample: int | None = Field(None, ge=1)
     recall: float = Field(0.90, gt=0, le=1)
+    least_recall: float | None = Field(None, gt=0, lt=1)
+
+    @property
+    def asked_of_validation(self) -> int:
+        """Questions of each validation repository that models are asked."""
+        return self.validation_sample or self.sample
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from agent.retrieve.relevance.classifier import in_force
-from evals.study.asked import NO_OFFSETS, ClassModel, ModelLearner, Progress, sampled
+from evals.study.asked import NO_OFFSETS, ClassModel, ModelLearner, Offsets, Progress, check_enough, sampled
 from evals.study.comparison import ContenderFigures, Pair, compare, figures
 from evals.study.configuration import StudyConfiguration, check_same, commits_by_part
 from evals.study.contenders import (
@@ -64,9 +64,12 @@ class Study:
 
     def run(self) -> StudyReport:
         """Do what is not done yet and write study.json. Raises UsageError for parts that overlap and for a finished
-        study that was asked anything else, EvaluationError if a part has no question or no relevant candidate."""
+        study that was asked anything else, EvaluationError if a part has no question or too few relevant candidates."""
         check_apart(self.repositories)
         check_same(self.out / REPORT, self._configuration)
+        if self.models or self.learner:
+            drawn = sampled(self._parts["validation"], self.settings.asked_of_validation)
+            check_enough(drawn, self.settings.least_recall)
         curve = [*self._logistic_curve(), *self._model_curve()]
         found = [figures_of(each, self._held) for each in self._fast]
         sample = self._sample() if self._all_models else []
@@ -76,7 +79,7 @@ class Study:
             threshold=self._threshold,
             contenders=tuple(found),
             sample=tuple(sample),
-            offsets=tuple(self._offsets()),
+            offsets=tuple(ModelOffsets(model=each.name, offsets=self._offsets_of(each)) for each in self._all_models),
             comparisons=tuple(compare([*_pairs(found), *self._sample_pairs(sample)])),
             curve=tuple(curve),
             notes=tuple(self._notes()),
@@ -154,16 +157,15 @@ class Study:
         assert self.learner is not None
         return learned(self.learner, draw(self._train, rows, seed), seed, self.out / "fits", self.progress)
 
-    def _offsets(self) -> list[ModelOffsets]:
-        most = self.settings.sample
-        return [ModelOffsets(model=each.name, offsets=self._judge.offsets(each, most)) for each in self._all_models]
+    def _offsets_of(self, model: ClassModel) -> Offsets:
+        return self._judge.offsets(model, self.settings.asked_of_validation, self.settings.least_recall)
 
     def _sample(self) -> list[ContenderFigures]:
         """All contenders on the sample; each model also combined with the relevance classifier."""
         drawn, most = sampled(self._held, self.settings.sample), self.settings.sample
         found = [figures_of(each, drawn) for each in self._fast]
         for each in self._all_models:
-            judged = self._judge.judgements(each, most, self._judge.offsets(each, most))
+            judged = self._judge.judgements(each, most, self._offsets_of(each))
             found.append(figures(each.name, judged, probabilities=True))
             both = self._judge.with_classifier(each, self._classifier, most)
             found.append(figures(f"{CLASSIFIER} + {each.name}", both, probabilities=True))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,23 @@ def test_a_finished_study_is_not_replaced_by_another(tmp_path: Path, parts: Stud
     assert (again.asked, file.read_bytes()) == (0, kept)
     file.unlink()
     assert others[1][0].run().configuration.repositories["held-out"].keys() == {"fox"}
+
+
+def test_a_study_for_another_recall_is_another_and_too_small_a_sample_for_it_is_refused_before_a_model_is_asked(
+    tmp_path: Path, parts: StudyRepositories
+) -> None:
+    study(tmp_path, parts, (Counting(),)).run()
+    model, wanted = Counting(), SETTINGS.model_copy(update={"least_recall": 0.85, "validation_sample": 6})
+    again = Study(tmp_path / "study", tmp_path / "cache", parts, wanted, (model,))
+    with pytest.raises(UsageError, match=r"validation_sample was None, is 6, least_recall was None, is 0\.85"):
+        again.run()
+    with pytest.raises(EvaluationError, match=r"6 relevant candidates, and 15 are needed .* --validation-sample"):
+        replace(again, out=tmp_path / "other").run()
+    assert model.asked == 0
+    half = wanted.model_copy(update={"least_recall": 0.5})
+    report = replace(again, out=tmp_path / "other", settings=half).run()
+    assert [(each.offsets.least, each.offsets.recall) for each in report.offsets] == [(0.5, 1.0)]
+    assert model.asked == 6 + 4  # the validation repository's six, two of each held-out one
 
 
 def test_a_study_at_other_commits_is_another(tmp_path: Path, parts: StudyRepositories) -> None:

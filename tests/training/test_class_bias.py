@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from evals.recall_floor import fewest_rows
 from evals.scoring import Question, evaluation_id
+from evals.thresholds import LEAST_RECALLS
 from models.chat import Message
 from models.class_bias import CLASS_BIAS, ClassBias, asks_for_letters, read_class_bias
 from models.errors import RegistryError
@@ -46,13 +48,13 @@ def scored(rows: Sequence[tuple[int, Sequence[float]]]) -> DecisionScores:
     return DecisionScores(LABELS, logs, [gold for gold, _ in rows], 1.0)
 
 
-def shy(count: int = 120, seed: int = 1) -> DecisionScores:
-    """A judge that tells classes apart but favours the commonest by two nats."""
+def shy(count: int = 120, seed: int = 1, spread: float = 0.5) -> DecisionScores:
+    """A judge that tells classes apart but favours the commonest by two nats; the wider the spread, the worse."""
     generator = random.Random(seed)
     rows = []
     for _ in range(count):
         gold = generator.choices((0, 1, 2), (0.6, 0.25, 0.15))[0]
-        logits = [generator.gauss(1.5 if label == gold else 0.0, 0.5) for label in range(3)]
+        logits = [generator.gauss(1.5 if label == gold else 0.0, spread) for label in range(3)]
         rows.append((gold, [logits[0] + 2.0, *logits[1:]]))
     return scored(rows)
 
@@ -74,6 +76,27 @@ def test_a_judge_that_favours_a_class_is_set_right_and_chooses_as_the_sum_says()
     fresh = shy(seed=2)
     assert macro_f1(chosen(fresh, bias), fresh.gold) > macro_f1(fresh.chosen, fresh.gold) + 0.2
     assert fit_bias(scores, range(120), TOKENS).model_dump_json() == bias.model_dump_json()
+
+
+def recall_of(label: int, chosen: Sequence[int], gold: Sequence[int]) -> float:
+    return sum(each == label for each, right in zip(chosen, gold, strict=True) if right == label) / gold.count(label)
+
+
+def test_the_recall_that_the_gate_asks_for_is_fitted_for_where_it_costs_no_macro_f1() -> None:
+    relevant, reached = LABELS.index("relevant"), {"with": 0, "without": 0}
+    fresh = shy(2000, 99, 0.9)
+    for seed in range(6):
+        scores = shy(400, seed, 0.9)
+        bias = fit_bias(scores, range(400), TOKENS)
+        assert bias.active and bias.least_recall == {"relevant": LEAST_RECALLS["relevant"]}
+        free = _best(np.asarray(scores.log_probs), np.asarray(scores.gold))
+        plain = ClassBias(offsets=dict(zip(LABELS, map(float, free), strict=True)))
+        for name, offsets in (("with", bias), ("without", plain)):
+            reached[name] += recall_of(relevant, chosen(fresh, offsets), fresh.gold) >= LEAST_RECALLS["relevant"]
+    assert reached["with"] >= 5 and reached["without"] <= 1
+    few = shy(40, seed=3)
+    assert few.gold.count(relevant) < fewest_rows(LEAST_RECALLS["relevant"])
+    assert fit_bias(few, range(40), TOKENS).least_recall is None
 
 
 def test_a_class_that_no_row_decides_for_has_no_offset() -> None:

@@ -4,16 +4,20 @@ Vector scaling (Guo et al., "On Calibration of Modern Neural Networks", 2017) wi
 the thresholds between classes move. What is maximised is macro F1 on the validation rows, which gates measure, and not
 a likelihood: training has weighted the classes already, and the threshold that is best for macro F1 lies between those
 of a balanced and of a plain likelihood. The search is coordinate ascent on a grid, deterministic and coarse, and of
-equal offsets it takes the smallest. The offsets are kept only if they gain on rows that they were not fitted to: in all
-and in four of five folds, with a loss in none. On noise that leaves few of them.
+equal offsets it takes the smallest. Of the class whose recall the gate asks for (`evals/thresholds.py`) no more
+decisions may be missed than show that recall (`evals/recall_floor.py`), where there are enough of them. The offsets are
+kept only if they gain on rows that they were not fitted to: in all and in four of five folds, with a loss in none; if
+those for the recall do not, others are tried that are fitted without it. On noise that leaves few of them.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from evals.recall_floor import RecallFloor
+from evals.thresholds import LEAST_RECALLS
 from models.class_bias import ClassBias
 from models.errors import TrainingError
 from training.bases.chat_format import ChatFormat
@@ -63,24 +67,14 @@ def tokens_for_bias(
 
 def fit_bias(scores: DecisionScores, rows: Sequence[int], tokens: Mapping[str, tuple[int, ...]]) -> ClassBias:
     """The bias by scored decisions; `rows` is the number of each decision's row. Each fold is every fifth row."""
-    logs, gold = np.asarray(scores.log_probs, dtype=np.float64), np.asarray(scores.gold)
-    fold = np.asarray(rows) % FOLDS
-    offsets = _best(logs, gold)
-    across, gains = logs.argmax(1), []
-    for each in range(FOLDS):
-        out = fold == each
-        if out.any() and not out.all():
-            shifted = logs[out] + _best(logs[~out], gold[~out])
-            across[out] = shifted.argmax(1)
-            gains.append(_macro_f1(shifted, gold[out]) - _macro_f1(logs[out], gold[out]))
-    before, after, held = (
-        round(macro_f1(chosen.tolist(), scores.gold), _DIGITS)
-        for chosen in (logs.argmax(1), (logs + offsets).argmax(1), across)
-    )
-    note = ""
-    steady = len(gains) == FOLDS and min(gains) >= 0 and sum(gain > 0 for gain in gains) >= FOLDS - 1
-    if held <= before or not steady:
-        offsets, after = np.zeros(len(scores.labels)), before
+    floor = floor_of(scores)
+    fitted = _cross_fitted(scores, rows, floor)
+    if floor is not None and not fitted.steady:
+        floor, fitted = None, _cross_fitted(scores, rows, None)
+    before, after, held = (round(macro_f1(each, scores.gold), _DIGITS) for each in (scores.chosen, *fitted.chosen))
+    offsets, note = fitted.offsets, ""
+    if held <= before or not fitted.steady:
+        offsets, after, floor = np.zeros(len(scores.labels)), before, None
         note = f"no steady gain on rows that it was not fitted to: macro F1 {before:.3f} without, {held:.3f} with"
     return ClassBias(
         offsets=dict(zip(scores.labels, map(float, offsets), strict=True)),
@@ -89,24 +83,69 @@ def fit_bias(scores: DecisionScores, rows: Sequence[int], tokens: Mapping[str, t
         macro_f1_without=before,
         macro_f1_with=after,
         macro_f1_across=held,
+        least_recall=None if floor is None else {scores.labels[floor.label]: floor.recall},
         note=note,
     )
 
 
-def _best(logs: np.ndarray, gold: np.ndarray) -> np.ndarray:
-    """The offsets of the classes; the commonest in `gold` and those that do not occur there have 0."""
-    offsets = np.zeros(logs.shape[1])
+def floor_of(scores: DecisionScores) -> RecallFloor | None:
+    """The recall that the gate asks for of one of the classes; None where too few decisions are for it."""
+    floors = [RecallFloor(n, LEAST_RECALLS[each]) for n, each in enumerate(scores.labels) if each in LEAST_RECALLS]
+    return next((floor for floor in floors if floor.allowed(scores.gold) is not None), None)
+
+
+class _CrossFitted(NamedTuple):
+    """Offsets fitted to all decisions, and what is chosen with them and with offsets fitted to the other folds.
+
+    steady: whether the latter gain macro F1 in all folds together and in four of five, with a loss in none.
+    """
+
+    offsets: np.ndarray
+    chosen: tuple[list[int], list[int]]
+    steady: bool
+
+
+def _cross_fitted(scores: DecisionScores, rows: Sequence[int], floor: RecallFloor | None) -> _CrossFitted:
+    logs, gold = np.asarray(scores.log_probs, dtype=np.float64), np.asarray(scores.gold)
+    fold = np.asarray(rows) % FOLDS
+    offsets = _best(logs, gold, floor)
+    across, gains = logs.argmax(1), []
+    for each in range(FOLDS):
+        out = fold == each
+        if out.any() and not out.all():
+            shifted = logs[out] + _best(logs[~out], gold[~out], floor)
+            across[out] = shifted.argmax(1)
+            gains.append(_macro_f1(shifted, gold[out]) - _macro_f1(logs[out], gold[out]))
+    steady = len(gains) == FOLDS and min(gains) >= 0 and sum(gain > 0 for gain in gains) >= FOLDS - 1
+    more = macro_f1(across.tolist(), scores.gold) > macro_f1(scores.chosen, scores.gold)
+    return _CrossFitted(offsets, ((logs + offsets).argmax(1).tolist(), across.tolist()), steady and more)
+
+
+def _best(logs: np.ndarray, gold: np.ndarray, floor: RecallFloor | None = None) -> np.ndarray:
+    """The offsets of the classes; the commonest in `gold` and those that do not occur there have 0.
+
+    For a floor the search goes on from the offsets without one.
+    """
+    allowed = None if floor is None else floor.allowed(gold.tolist())
+
+    def worth(shifted: np.ndarray) -> tuple[int, float]:
+        if floor is None or allowed is None:
+            return 0, _macro_f1(shifted, gold)
+        missed = int((shifted.argmax(1)[gold == floor.label] != floor.label).sum())
+        return -max(0, missed - allowed), _macro_f1(shifted, gold)
+
+    offsets = np.zeros(logs.shape[1]) if floor is None else _best(logs, gold)
     counts = np.bincount(gold, minlength=logs.shape[1])
     moved = [label for label in np.flatnonzero(counts) if label != counts.argmax()]
     grid = sorted(np.arange(-MOST, MOST + STEP, STEP), key=lambda value: (abs(value), value))
-    most = _macro_f1(logs, gold)
+    most = worth(logs)
     for _ in range(_SWEEPS):
         before = most
         for label in moved:
             for value in grid:
                 trial = offsets.copy()
                 trial[label] = value
-                gain = _macro_f1(logs + trial, gold)
+                gain = worth(logs + trial)
                 if gain > most or (gain == most and abs(value) < abs(offsets[label])):
                     most, offsets = gain, trial
         if most == before:
