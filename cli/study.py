@@ -86,12 +86,13 @@ def _study(
     _tell(out, _measured(kind, out, places, wanted, base, adapter, train), as_json)
 
 
-_HELP = """Measure which {} a ranking, a classifier and a model know to matter, on repositories held out.
-
-Questions are made from histories; nothing of the repositories is executed. The default split by repository comes
-with the program: give its clones with --clones. A stopped run goes on with the same command. Writes study.json and
-study.html to DIR."""
-for _name, _measures in {SCOPE.name: "files", PRECISION.name: "symbols of a file that changes"}.items():
+_HELP = (
+    "Measure which {} a ranking, a classifier and a model know to matter, on repositories held out.\n\n"
+    "Questions are made from histories; nothing of the repositories is executed. The default split by repository comes "
+    "with the program: give its clones with --clones. A stopped run goes on with the same command. Writes study.json "
+    "and study.html to DIR."
+)
+for _name, _measures in {SCOPE.name: "files", PRECISION.name: "symbols of changed files"}.items():
     app.command(_name, help=_HELP.format(_measures))(_study)
 
 

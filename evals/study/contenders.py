@@ -54,8 +54,7 @@ class RankingContender:
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By score and rank."""
-        classes = self.kind.by_rank(question.candidates)
-        return [Prediction(found, each.score) for found, each in zip(classes, question.candidates, strict=True)]
+        return [Prediction(found, score) for found, score in self.kind.by_rank(question.candidates)]
 
 
 @dataclass(frozen=True)

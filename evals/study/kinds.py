@@ -21,13 +21,17 @@ _PRIMARY_SCORE, _MOST_PRIMARY = 0.55, 6
 _SUPPORTING_SCORE, _MOST_SUPPORTING = 0.3, 14
 
 
+Ranked = tuple[Relevance, float]
+"""A class, and the score by which candidates of all questions are sorted."""
+
+
 @dataclass(frozen=True)
 class StudyKind:
     """A kind of study. The classes of all kinds are those of `Relevance`; `words` are their names in this one.
 
     target: the stage that is studied. asked, items: the question in a sentence, and what is judged. question: the type
     of its questions; `make` reads those of a repository from its history, and `key` identifies them. by_rank: classes
-    by score and rank. by_estimates: classes by the classifier's estimates.
+    and scores by the ranking. by_estimates: classes by the classifier's estimates.
     """
 
     target: TrainingTarget
@@ -37,7 +41,7 @@ class StudyKind:
     question: type[StudyQuestion]
     make: Callable[[Git, str, int, Path], Iterator[StudyQuestion]]
     key: Callable[[Git, int], str]
-    by_rank: Callable[[Sequence[StudyCandidate]], list[Relevance]]
+    by_rank: Callable[[Sequence[StudyCandidate]], list[Ranked]]
     by_estimates: Callable[[Sequence[RelevanceEstimate], OperatingPoint], list[Relevance]]
 
     @property
@@ -46,10 +50,10 @@ class StudyKind:
         return self.target.value
 
 
-def files_by_rank(candidates: Sequence[StudyCandidate]) -> list[Relevance]:
+def files_by_rank(candidates: Sequence[StudyCandidate]) -> list[Ranked]:
     """The first, and up to four more with a score of 0.08, are relevant; the next, up to twelve in all, and those that
     the task names are supporting."""
-    return [_by_rank(place, each) for place, each in enumerate(candidates)]
+    return [(_by_rank(place, each), each.score) for place, each in enumerate(candidates)]
 
 
 def _by_rank(place: int, candidate: StudyCandidate) -> Relevance:
@@ -59,10 +63,11 @@ def _by_rank(place: int, candidate: StudyCandidate) -> Relevance:
     return Relevance.SUPPORTING if shown else Relevance.IRRELEVANT
 
 
-def symbols_by_rank(candidates: Sequence[StudyCandidate]) -> list[Relevance]:
+def symbols_by_rank(candidates: Sequence[StudyCandidate]) -> list[Ranked]:
     """Up to six with 0.55 of the best score are primary; further ones, up to fourteen in all, with 0.3 of it are
-    supporting."""
-    return [_symbol_by_rank(place, each.score) for place, each in enumerate(candidates)]
+    supporting. They are sorted by their shares of the sum of their file's scores."""
+    total = sum(each.score for each in candidates) or 1.0
+    return [(_symbol_by_rank(place, each.score), each.score / total) for place, each in enumerate(candidates)]
 
 
 def _symbol_by_rank(place: int, score: float) -> Relevance:
@@ -89,7 +94,7 @@ SCOPE = StudyKind(
 )
 PRECISION = StudyKind(
     target=TrainingTarget.PRECISION,
-    asked="Which symbols of a file that changes matter for a task",
+    asked="Which symbols of changed files matter for a task",
     items="symbols",
     words={Relevance.RELEVANT: "primary", Relevance.SUPPORTING: "supporting", Relevance.IRRELEVANT: "excluded"},
     question=SymbolQuestion,

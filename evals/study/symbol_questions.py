@@ -52,7 +52,7 @@ class SymbolQuestion(StudyQuestion):
     FEATURES: ClassVar[tuple[str, ...]] = (
         "log rank", "first", "first three", "log score", "score over 0.55", "no score",
         *(kind.value for kind in _KINDS), "private", "dunder", "nesting", "documented", "log tokens", "log candidates",
-        "log rank of the file", "log score of the file",
+        "log rank of the file", "log score of the file", "log share",
     )  # fmt: skip
 
     file: StudyCandidate
@@ -66,7 +66,8 @@ class SymbolQuestion(StudyQuestion):
     def features(self) -> list[list[float]]:
         """What the ranking knows of each symbol, in the order of `FEATURES`."""
         shared = [math.log(len(self.candidates)), math.log(self.file.rank), math.log(max(self.file.score, 1e-9))]
-        return [[*_features(each), *shared] for each in self.candidates]
+        total = sum(each.score for each in self.candidates) or 1.0
+        return [[*_features(each), *shared, math.log(max(each.score / total, 1e-4))] for each in self.candidates]
 
 
 def symbol_questions_key(git: Git, commits: int) -> str:

@@ -161,9 +161,13 @@ def test_symbols_are_classified_by_their_share_of_the_best_score() -> None:
             for rank, score in enumerate(scores, 1)
         ]
 
-    assert symbols_by_rank(candidates([1.0, 0.5, 0.2])) == [RELEVANT, SUPPORTING, IRRELEVANT]
-    assert symbols_by_rank(candidates([0.0, 0.0])) == [IRRELEVANT, IRRELEVANT]
-    counts = Counter(symbols_by_rank(candidates([1.0] * 20)))
+    assert symbols_by_rank(candidates([1.0, 0.5, 0.1])) == [
+        (RELEVANT, 0.625),
+        (SUPPORTING, 0.3125),
+        (IRRELEVANT, 0.0625),
+    ]
+    assert symbols_by_rank(candidates([0.0, 0.0])) == [(IRRELEVANT, 0.0), (IRRELEVANT, 0.0)]
+    counts = Counter(each for each, _ in symbols_by_rank(candidates([1.0] * 20)))
     assert counts == {RELEVANT: 6, SUPPORTING: 8, IRRELEVANT: 6}
 
 
