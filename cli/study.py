@@ -10,6 +10,7 @@ import typer
 from cli.options import JsonOption
 from cli.output import console, errors, print_json, table
 from cli.progress import step_bars
+from evals.study.kinds import KINDS, PRECISION, SCOPE, StudyKind
 from evals.study.plan import (
     StudyRepositories,
     StudyRepository,
@@ -36,8 +37,8 @@ def _group() -> None:
     """Experiments on real repositories, resumable, each with a page of tables and plots."""
 
 
-@app.command()
-def scope(
+def _study(
+    context: typer.Context,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where all that it makes is kept.", file_okay=False)
     ],
@@ -78,12 +79,7 @@ def scope(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure which files a ranking, a classifier and a model know to matter, on repositories held out.
-
-    Questions are made from histories; nothing of the repositories is executed. The default split by repository comes
-    with the program: give its clones with --clones. A stopped run goes on with the same command. Writes study.json and
-    study.html to DIR.
-    """
+    """Run the study that the command names."""
     wanted = StudySettings(
         rows=_numbers("rows", rows),
         seeds=_numbers("seeds", seeds),
@@ -93,8 +89,19 @@ def scope(
         validation_sample=validation_sample,
         least_recall=least_recall,
     )
+    kind = KINDS[str(context.info_name)]
     places = _places(clones or [], repositories, validation, held_out)
-    _tell(out, _measured(out, places, wanted, base, adapter, train), as_json)
+    _tell(out, _measured(kind, out, places, wanted, base, adapter, train), as_json)
+
+
+_HELP = (
+    "Measure which {} a ranking, a classifier and a model know to matter, on repositories held out.\n\n"
+    "Questions are made from histories; nothing of the repositories is executed. The default split by repository comes "
+    "with the program: give its clones with --clones. A stopped run goes on with the same command. Writes study.json "
+    "and study.html to DIR."
+)
+for _name, _measures in {SCOPE.name: "files", PRECISION.name: "symbols of changed files"}.items():
+    app.command(_name, help=_HELP.format(_measures))(_study)
 
 
 def _places(
@@ -112,6 +119,7 @@ def _places(
 
 
 def _measured(
+    kind: StudyKind,
     out: Path,
     places: Sequence[Sequence[tuple[str, Path]]],
     wanted: StudySettings,
@@ -134,9 +142,10 @@ def _measured(
             cache=settings.cache_dir / "index",
             repositories=StudyRepositories(*opened),
             settings=wanted,
-            models=_models(settings, base, adapter),
-            learner=_learner(settings, base) if train and base else None,
+            models=_models(settings, base, adapter, kind),
+            learner=_learner(settings, base, kind) if train and base else None,
             progress=stack.enter_context(step_bars()),
+            kind=kind,
         ).run()
 
 
@@ -155,27 +164,22 @@ def _tell(out: Path, report: "StudyReport", as_json: bool) -> None:
 
 def print_study(report: "StudyReport") -> None:
     """Contenders and tests as tables, then the notes."""
-    from cli.pages.study import COMPARED, FIGURES, comparison_rows, contender_rows
+    from cli.pages.study import COMPARED, comparison_rows, contender_rows, figures
 
-    table(
-        "Contenders, means over held-out repositories",
-        list(FIGURES),
-        contender_rows(report.contenders),
-        right=FIGURES[2:],
-    )
+    kind = KINDS[report.configuration.kind]
+    columns = list(figures(kind))
+    rows = contender_rows(report.contenders)
+    table("Contenders, means over held-out repositories", columns, rows, right=columns[2:])
     if report.sample:
-        table(
-            "The same on the sample that models were asked",
-            list(FIGURES),
-            contender_rows(report.sample),
-            right=FIGURES[2:],
-        )
-    table("Differences over repositories", list(COMPARED), comparison_rows(report.comparisons), right=COMPARED[3:])
+        rows = contender_rows(report.sample)
+        table("The same on the sample that models were asked", columns, rows, right=columns[2:])
+    rows = comparison_rows(report.comparisons, kind)
+    table("Differences over repositories", list(COMPARED), rows, right=COMPARED[3:])
     for note in report.notes:
         console.print(f"[yellow]{note}[/]", soft_wrap=True)
 
 
-def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tuple[ClassModel, ...]":
+def _models(settings: "Settings", base: str | None, adapter: str | None, kind: StudyKind) -> "tuple[ClassModel, ...]":
     """The base and the adapter, to be asked. Raises UsageError, RegistryError for one that cannot be asked."""
     if base is None and adapter is None:
         return ()
@@ -188,19 +192,19 @@ def _models(settings: "Settings", base: str | None, adapter: str | None) -> "tup
     found = find_base(context.curated, base or (version.base if version else ""))
     if version is not None and version.base != found.id:
         raise UsageError(f"{version.name} is of base {version.base_name}, not of {found.name}")
-    alone = PointwiseModel(settings, found)
+    alone = PointwiseModel(settings, found, target=kind.target)
     if version is None:
         return (alone,)
-    return alone, PointwiseModel(settings, found, version.name, version.path, version.id)
+    return alone, PointwiseModel(settings, found, version.name, version.path, version.id, kind.target)
 
 
-def _learner(settings: "Settings", base: str) -> "ModelLearner":
+def _learner(settings: "Settings", base: str, kind: StudyKind) -> "ModelLearner":
     """What trains adapters of the base. Raises UsageError for an unknown base."""
     from training.bases.bases import find_base
     from training.cycle.context import open_context
     from training.pointwise.learner import PointwiseLearner
 
-    return PointwiseLearner(settings, find_base(open_context(settings).curated, base))
+    return PointwiseLearner(settings, find_base(open_context(settings).curated, base), kind.target)
 
 
 def _names(given: str | None, default: Sequence[str]) -> list[str]:

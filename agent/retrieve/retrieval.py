@@ -124,7 +124,7 @@ class Retrieval:
         by_rank = default_precision(self.task.text, self.index, [candidate for candidate, _ in kept])
         found = {(each.path, each.symbol): each for each in by_rank}
         if self._asks(Stage.PRECISION):
-            outlines = file_outlines(self.index, kept, _places(by_rank), self.planner.count)
+            outlines = file_outlines(self.index, kept, symbol_places(by_rank), self.planner.count)
             for batch, shown in symbol_questions(self.task.text, outlines, self.planner):
                 judged = self._judge_symbols(analysis, batch, shown)
                 for each in judged:
@@ -161,8 +161,8 @@ def _likelihood(candidate: Candidate) -> str:
     return f"classifier, relevant {estimate.relevant:.2f}, supporting {estimate.supporting:.2f}"
 
 
-def _places(ranked: Iterable[SymbolJudgement]) -> dict[tuple[str, str], int]:
-    """Places of symbols in their files, from 1, by path and name."""
+def symbol_places(ranked: Iterable[SymbolJudgement]) -> dict[tuple[str, str], int]:
+    """Places of symbols in their files, from 1, by path and name; those ranked first in a file come first."""
     places: dict[tuple[str, str], int] = {}
     of_file: Counter[str] = Counter()
     for each in ranked:

@@ -1,4 +1,4 @@
-"""The page of a study of scope: contenders, tests, learning curve, calibration."""
+"""The page of a study: contenders, tests, learning curve, calibration."""
 
 from collections.abc import Sequence
 
@@ -7,18 +7,20 @@ from cli.pages.render import render
 from cli.pages.section import Section, drawn, make_rows
 from evals.gates import shown_p
 from evals.study.comparison import ALPHA, METRICS, WORTH, Comparison, ContenderFigures
+from evals.study.kinds import KINDS, StudyKind
+from evals.study.logistic import CLASSES
 from evals.study.report import CurvePoint, ModelOffsets, PartCount, StudyReport
+from models.context import Relevance
 
 _NAMES = {
     "average_precision": "average precision",
     "macro_f1": "macro F1",
-    "recall": "recall of relevant",
+    "recall": "recall of {}",
     "recall_at_precision": "recall at precision 0.5",
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
 }
 _SHORT = {"average_precision": "AP", "macro_f1": "F1", "recall": "recall"}
-FIGURES = ("contender", "sorted by", "judgements", *(_NAMES[name] for name in METRICS), "calibration error")
 COMPARED = (
     "challenger", "against", "metric", "difference", "95% interval", "p", "p, corrected", "repositories",
     "found 4 times in 5", f"power for {WORTH:.2f}", "needed for 0.80",
@@ -27,32 +29,38 @@ COMPARED = (
 
 def study_page(report: StudyReport) -> str:
     """The page as HTML."""
+    kind = KINDS[report.configuration.kind]
     return render(
-        "Study of scope",
+        f"Study of {kind.name}",
         [
-            "Which files of a repository matter for a task: judged by rankings, classifiers and models, and compared "
+            f"{kind.asked}: judged by rankings, classifiers and models, and compared "
             "with what the commit changed and needed. Contenders are measured on repositories that nothing was fitted "
             "on.",
             *report.notes,
         ],
         [
-            *contenders("contenders", "Contenders on held-out repositories", report.contenders),
+            *contenders("contenders", "Contenders on held-out repositories", report.contenders, kind),
             *(
-                contenders("sample", "The same on the sample that models were asked", report.sample)
+                contenders("sample", "The same on the sample that models were asked", report.sample, kind)
                 if report.sample
                 else []
             ),
-            compared(report.comparisons),
-            *([offsets(report.offsets)] if report.offsets else []),
+            compared(report.comparisons, kind),
+            *([offsets(report.offsets, kind)] if report.offsets else []),
             curve(report.curve),
-            reliability(report.contenders),
-            repositories(report.repositories, report.threshold),
+            reliability(report.contenders, kind),
+            repositories(report.repositories, report.threshold, kind),
         ],
     )
 
 
+def figures(kind: StudyKind) -> tuple[str, ...]:
+    """The columns of a table of contenders."""
+    return "contender", "sorted by", "judgements", *(_metric(name, kind) for name in METRICS), "calibration error"
+
+
 def contender_rows(found: Sequence[ContenderFigures]) -> list[tuple[str, ...]]:
-    """A row for each contender, in the order of `FIGURES`."""
+    """A row for each contender, in the order of `figures`."""
     return [
         (
             each.name,
@@ -65,13 +73,13 @@ def contender_rows(found: Sequence[ContenderFigures]) -> list[tuple[str, ...]]:
     ]
 
 
-def comparison_rows(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
+def comparison_rows(found: Sequence[Comparison], kind: StudyKind) -> list[tuple[str, ...]]:
     """A row for each test, in the order of `COMPARED`."""
     return [
         (
             each.challenger,
             each.reference,
-            _NAMES[each.metric],
+            _metric(each.metric, kind),
             f"{each.difference:+.3f}",
             f"{each.low:+.3f} to {each.high:+.3f}",
             shown_p(each.p).removeprefix("= "),
@@ -85,7 +93,7 @@ def comparison_rows(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
     ]
 
 
-def contenders(key: str, title: str, found: Sequence[ContenderFigures]) -> list[Section]:
+def contenders(key: str, title: str, found: Sequence[ContenderFigures], kind: StudyKind) -> list[Section]:
     """The contenders' means, and their average precision in each repository."""
     main = Section(
         key,
@@ -94,23 +102,23 @@ def contenders(key: str, title: str, found: Sequence[ContenderFigures]) -> list[
             "Means over repositories, each counting the same. Average precision sorts by probability where a contender "
             "has one, else by score, else by its class and, within a class, by rank.",
         ),
-        FIGURES,
+        figures(kind),
         make_rows(contender_rows(found)),
-        FIGURES[2:],
+        figures(kind)[2:],
     )
     names = sorted({repository for each in found for repository in each.by_repository})
     rows = [
         (name, *(_shown(each.by_repository.get(name, {}).get("average_precision")) for each in found)) for name in names
     ]
     columns = ("repository", *(each.name for each in found))
-    note = ("Average precision of relevant files.",)
+    note = (f"Average precision of {kind.words[Relevance.RELEVANT]} {kind.items}.",)
     return [
         main,
         Section(f"{key}-repositories", f"{title}, by repository", note, columns, make_rows(rows), columns[1:]),
     ]
 
 
-def compared(found: Sequence[Comparison]) -> Section:
+def compared(found: Sequence[Comparison], kind: StudyKind) -> Section:
     """The tests, and their differences with intervals."""
     section = Section(
         "tests",
@@ -122,7 +130,7 @@ def compared(found: Sequence[Comparison]) -> Section:
             f"for a difference of {WORTH:.2f}, and the repositories that would raise that power to 0.80.",
         ),
         COMPARED,
-        make_rows(comparison_rows(found)),
+        make_rows(comparison_rows(found, kind)),
         COMPARED[3:],
     )
     rows = list(dict.fromkeys(f"{each.challenger}: {_SHORT[each.metric]}" for each in found))
@@ -142,9 +150,9 @@ def compared(found: Sequence[Comparison]) -> Section:
     )
 
 
-def offsets(found: Sequence[ModelOffsets]) -> Section:
+def offsets(found: Sequence[ModelOffsets], kind: StudyKind) -> Section:
     """What is added to each model's log-probabilities before the likeliest class is taken."""
-    columns = ("model", "relevant", "supporting", "irrelevant", "balanced accuracy", "recall", "least", "judgements")
+    columns = ("model", *(kind.words[each] for each in CLASSES), "balanced accuracy", "recall", "least", "judgements")
     rows = [
         (
             x.model,
@@ -190,10 +198,10 @@ def curve(found: Sequence[CurvePoint]) -> Section:
     )
 
 
-def reliability(found: Sequence[ContenderFigures]) -> Section:
+def reliability(found: Sequence[ContenderFigures], kind: StudyKind) -> Section:
     """Reliability diagrams of the contenders with probabilities."""
     known = [each for each in found if each.reliability]
-    columns = ("contender", "judgements", "mean probability", "share relevant")
+    columns = ("contender", "judgements", "mean probability", f"share {kind.words[Relevance.RELEVANT]}")
     rows = [
         (each.name, group.count, f"{group.probability:.4f}", f"{group.share:.4f}")
         for each in known
@@ -212,21 +220,24 @@ def reliability(found: Sequence[ContenderFigures]) -> Section:
     return drawn(
         section,
         bool(known),
-        lambda title, words: lines(
-            "reliability", title, words, diagonal | points, ("mean probability", "share relevant")
-        ),
+        lambda title, words: lines("reliability", title, words, diagonal | points, columns[2:]),
     )
 
 
-def repositories(found: Sequence[PartCount], threshold: float) -> Section:
+def repositories(found: Sequence[PartCount], threshold: float, kind: StudyKind) -> Section:
     """The repositories of each part."""
-    columns = ("repository", "part", "read at", "questions", "judgements", "relevant", "supporting")
+    columns = ("repository", "part", "read at", "questions", "judgements", *(kind.words[each] for each in CLASSES[:2]))
     rows = [(x.repository, x.part, x.commit[:12], x.questions, x.judgements, x.relevant, x.supporting) for x in found]
     note = (
         f"Training repositories fit the coefficients, validation repositories the threshold ({threshold:.3f}); "
         "held-out repositories do neither."
     )
     return Section("repositories", "Repositories", (note,), columns, make_rows(rows), columns[3:])
+
+
+def _metric(name: str, kind: StudyKind) -> str:
+    """The name of a metric."""
+    return _NAMES[name].format(kind.words[Relevance.RELEVANT])
 
 
 def _shown(value: float | None) -> str:

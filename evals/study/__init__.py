@@ -1,1 +1,1 @@
-"""The study of scope: what a ranking, a classifier and a model know of which files matter, on repositories held out."""
+"""Studies: what a ranking, a classifier and a model know of what files and symbols matter, on repositories held out."""

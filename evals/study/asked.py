@@ -103,10 +103,10 @@ Asked = dict[str, list[list[Distribution]]]
 
 
 def sampled(questions: Questions, most: int) -> dict[str, list[StudyQuestion]]:
-    """At most so many questions of each repository, chosen by the hash of their commits."""
+    """At most so many questions of each repository, chosen by the hash of their subjects."""
 
     def place(question: StudyQuestion) -> str:
-        return hashlib.sha256(question.commit.encode()).hexdigest()
+        return hashlib.sha256(question.subject.encode()).hexdigest()
 
     return {name: sorted(rows, key=place)[:most] for name, rows in questions.items()}
 

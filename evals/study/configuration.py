@@ -6,11 +6,15 @@ study.json has one name, and holds what it was asked.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from evals.study.files import read_value
 from evals.study.plan import StudyRepositories, StudySettings
 from models.errors import UsageError
 from models.plans import Frozen
+from models.targets import TrainingTarget
 
 SHOWN = 3
 """Differences that a message names."""
@@ -21,13 +25,22 @@ class StudyConfiguration(Frozen):
 
     repositories: by part, the commit that each is read at. classifier: the content hash of the relevance classifier.
     models: the identity of each model that is asked, by name. learner: that of what trains on the learning curve.
+    kind: what is studied; it is not written where that is scope, the only kind that there was at first.
     """
 
+    kind: str = TrainingTarget.SCOPE.value
     settings: StudySettings
     repositories: dict[str, dict[str, str]]
     classifier: str
     models: dict[str, str]
     learner: str | None
+
+    @model_serializer(mode="wrap")
+    def _without_the_first_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialize(self)
+        if self.kind == TrainingTarget.SCOPE:
+            del found["kind"]
+        return found
 
 
 class FinishedStudy(Frozen, extra="ignore"):
@@ -57,6 +70,8 @@ def check_same(path: Path, wanted: StudyConfiguration) -> None:
 
 def _differences(kept: StudyConfiguration, wanted: StudyConfiguration) -> Iterator[str]:
     """Each difference as NAME was X, is Y."""
+    if kept.kind != wanted.kind:
+        yield f"what is studied was {kept.kind}, is {wanted.kind}"
     before, after = kept.settings.model_dump(), wanted.settings.model_dump()
     yield from _changes({name: _text(value) for name, value in before.items()}, after)
     for part, members in kept.repositories.items():

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.retrieve.relevance.classifier import file_classes
+from evals.study.kinds import SCOPE, StudyKind
 from evals.study.logistic import CLASSES, Logistic
-from evals.study.questions import StudyCandidate, StudyQuestion
-from models.context import CandidateTier, Relevance, RelevanceEstimate
+from evals.study.questions import StudyQuestion
+from models.context import Relevance, RelevanceEstimate
 from models.relevance import OperatingPoint
 
 RANKING = "ranking"
@@ -22,7 +22,6 @@ FIRST = "first is relevant"
 LOGISTIC = "logistic"
 TUNED = "logistic, tuned"
 CLASSIFIER = "relevance"
-_RELEVANT_SCORE, _MOST_RELEVANT, _MOST_SHOWN = 0.08, 5, 12
 
 
 @dataclass(frozen=True)
@@ -48,21 +47,14 @@ class Contender(Protocol):
 
 @dataclass(frozen=True)
 class RankingContender:
-    """The first candidate, and up to four more that have a score of 0.08, are relevant; the next, up to twelve in all,
-    and those that the task names are supporting; sorted by score."""
+    """Classes as the kind of study has them by score and rank; sorted by score."""
 
+    kind: StudyKind = SCOPE
     name: str = RANKING
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By score and rank."""
-        return [Prediction(_by_rank(place, each), each.score) for place, each in enumerate(question.candidates)]
-
-
-def _by_rank(place: int, candidate: StudyCandidate) -> Relevance:
-    if place == 0 or (candidate.score >= _RELEVANT_SCORE and place < _MOST_RELEVANT):
-        return Relevance.RELEVANT
-    shown = place < _MOST_SHOWN or candidate.tier is CandidateTier.MENTIONED
-    return Relevance.SUPPORTING if shown else Relevance.IRRELEVANT
+        return [Prediction(found, score) for found, score in self.kind.by_rank(question.candidates)]
 
 
 @dataclass(frozen=True)
@@ -70,12 +62,13 @@ class ClassifierContender:
     """The relevance classifier; where it did not estimate a candidate, that is irrelevant."""
 
     point: OperatingPoint
+    kind: StudyKind = SCOPE
     name: str = CLASSIFIER
 
     def classify(self, question: StudyQuestion) -> list[Prediction]:
         """By the estimates that the questions hold."""
         estimates = [each.estimate or RelevanceEstimate(relevant=0, supporting=0) for each in question.candidates]
-        classes = file_classes(estimates, self.point)
+        classes = self.kind.by_estimates(estimates, self.point)
         return [Prediction(found, each.relevant) for found, each in zip(classes, estimates, strict=True)]
 
 

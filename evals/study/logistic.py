@@ -3,12 +3,11 @@
 It stands in the study for any classifier without a language model. numpy and scipy are imported on use.
 """
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from evals.study.questions import StudyCandidate, StudyQuestion
-from models.context import CandidateTier, Relevance
+from evals.study.questions import StudyQuestion
+from models.context import Relevance
 from models.errors import EvaluationError
 from models.plans import Frozen
 
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 CLASSES = (Relevance.RELEVANT, Relevance.SUPPORTING, Relevance.IRRELEVANT)
 PENALTY = 1e-3
 """L2 penalty on standardised coefficients, per judgement."""
-FEATURES = (
-    "log rank", "first", "first three", "log score", "score over 0.08", "mentioned", "imports", "lexical", "test",
-    "production", "__init__", "python", "log candidates", "changed before",
-)  # fmt: skip
 
 
 class Logistic(Frozen):
@@ -44,7 +39,7 @@ class Logistic(Frozen):
         """
         import numpy as np
 
-        if self.features != FEATURES:
+        if any(self.features != each.FEATURES for each in questions):
             raise EvaluationError("the fitted logistic regression has other features; fit it again in another --out")
         x = _standardised(_matrix(questions), np.array(self.means), np.array(self.scales))
         found = _softmax(x @ np.array(self.coefficients).T)
@@ -87,7 +82,7 @@ def fit_logistic(questions: Sequence[StudyQuestion]) -> Logistic:
     if not np.all(np.isfinite(found.x)):
         raise EvaluationError("the logistic regression did not converge to finite coefficients; fit on more commits")
     return Logistic(
-        features=FEATURES,
+        features=questions[0].FEATURES,
         means=tuple(map(float, means)),
         scales=tuple(map(float, scales)),
         coefficients=tuple(tuple(map(float, row)) for row in found.x.reshape(shape)),
@@ -99,28 +94,7 @@ def fit_logistic(questions: Sequence[StudyQuestion]) -> Logistic:
 def _matrix(questions: Sequence[StudyQuestion]) -> "Array":
     import numpy as np
 
-    return np.array([_features(c, len(q.candidates)) for q in questions for c in q.candidates], dtype=float)
-
-
-def _features(candidate: StudyCandidate, candidates: int) -> list[float]:
-    name = candidate.path.rpartition("/")[2]
-    score = max(candidate.score, 1e-9)
-    return [
-        math.log(candidate.rank),
-        float(candidate.rank == 1),
-        float(candidate.rank <= 3),
-        math.log(score),
-        float(candidate.score > 0.08),
-        float(candidate.tier is CandidateTier.MENTIONED),
-        float(candidate.tier is CandidateTier.IMPORTS),
-        float(candidate.tier is CandidateTier.LEXICAL),
-        float(candidate.kind == "test"),
-        float(candidate.kind == "production"),
-        float(name == "__init__.py"),
-        float(name.endswith(".py")),
-        math.log(candidates),
-        float("change" in candidate.reason),
-    ]
+    return np.array([row for question in questions for row in question.features()], dtype=float)
 
 
 def _standardised(x: "Array", means: "Array", scales: "Array") -> "Array":

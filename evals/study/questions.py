@@ -1,11 +1,14 @@
-"""Questions of the study: a mined commit's task, the candidates of its parent's tree, and gold's class of each.
+"""Questions of the study of scope: a mined commit's task, the candidates of its parent's tree, gold's class of each.
 
 Nothing is executed: a class follows from the commit's own change, as the gold planner judges it.
 """
 
+import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -21,7 +24,7 @@ from models.errors import RepositoryError
 from models.mining import MiningRules
 from models.plans import Frozen
 from repos.git import Git
-from repos.index import IndexCache, build_index
+from repos.index import IndexCache, RepositoryIndex, build_index
 from repos.sources import GitSource
 from store.keys import digest
 
@@ -35,7 +38,8 @@ _DEFINED = re.compile(r"\s*(?:async def |def |class )?([A-Za-z_]\w*)\s*(?:[(:=]|
 class StudyCandidate(Frozen):
     """A candidate as the ranking sees it, and gold's class of it.
 
-    kind: production, test or other. symbols: the outline's first names, for a model.
+    kind: production, test or other. symbols: the outline's first names, for a model. relevance: `relevant` will have to
+    change, `supporting` has to be read.
     """
 
     path: str
@@ -50,12 +54,38 @@ class StudyCandidate(Frozen):
 
 
 class StudyQuestion(Frozen):
-    """A commit's task and its candidates, best first."""
+    """A commit's task and its candidates, best first. `FEATURES` names the features of a candidate."""
+
+    FEATURES: ClassVar[tuple[str, ...]] = (
+        "log rank", "first", "first three", "log score", "score over 0.08", "mentioned", "imports", "lexical", "test",
+        "production", "__init__", "python", "log candidates", "changed before",
+    )  # fmt: skip
 
     repository: str
     commit: str
     task: str
     candidates: tuple[StudyCandidate, ...]
+
+    @property
+    def subject(self) -> str:
+        """What it is about, unique among the questions of its repository."""
+        return self.commit
+
+    def features(self) -> list[list[float]]:
+        """What the ranking knows of each candidate, in the order of `FEATURES`."""
+        return [_features(each, len(self.candidates)) for each in self.candidates]
+
+
+@dataclass(frozen=True)
+class MinedTask:
+    """A mined commit's task, the index of its parent's tree, the candidates there, and gold's class of each by path."""
+
+    commit: str
+    task: str
+    index: RepositoryIndex
+    candidates: list[Candidate]
+    judge: GoldJudge
+    classes: dict[str, Relevance]
 
 
 def questions_key(git: Git, commits: int) -> str:
@@ -67,8 +97,16 @@ def questions_key(git: Git, commits: int) -> str:
 
 
 def questions(git: Git, repository: str, commits: int, cache: Path) -> Iterator[StudyQuestion]:
-    """The questions of the newest `commits` kept commits, the newest first; commits whose change no edit can express
-    are passed over. Raises RepositoryError for a repository without a commit."""
+    """The questions of the newest `commits` kept commits. Raises as `mined_tasks` does."""
+    for found in mined_tasks(git, commits, cache):
+        judged = tuple(judged_file(found, each) for each in found.candidates)
+        if judged:
+            yield StudyQuestion(repository=repository, commit=found.commit, task=found.task, candidates=judged)
+
+
+def mined_tasks(git: Git, commits: int, cache: Path) -> Iterator[MinedTask]:
+    """The tasks of the newest `commits` kept commits, the newest first; commits whose change no edit can express are
+    passed over. Raises RepositoryError for a repository without a commit."""
     index_cache = IndexCache(cache)
     for commit in mine(git, MiningRules(), with_symbols=False).commits[:commits]:
         task = task_text(commit.message)
@@ -78,10 +116,8 @@ def questions(git: Git, repository: str, commits: int, cache: Path) -> Iterator[
             continue
         index = build_index(GitSource(git, commit.parent), index_cache)
         candidates = rank(task, index)[:JUDGED]
-        classes = GoldJudge(gold).scope(candidates).files
-        judged = tuple(_judged(each, index.file(each.path).kind, classes[each.path]) for each in candidates)
-        if judged:
-            yield StudyQuestion(repository=repository, commit=commit.sha, task=task, candidates=judged)
+        judge = GoldJudge(gold)
+        yield MinedTask(commit.sha, task, index, candidates, judge, judge.scope(candidates).files)
 
 
 def root_commits(git: Git) -> frozenset[str]:
@@ -89,16 +125,17 @@ def root_commits(git: Git) -> frozenset[str]:
     return frozenset(git.output("rev-list", "--max-parents=0", "HEAD").decode().split())
 
 
-def _judged(candidate: Candidate, kind: str, relevance: Relevance) -> StudyCandidate:
+def judged_file(found: MinedTask, candidate: Candidate) -> StudyCandidate:
+    """A candidate of a mined task with gold's class."""
     return StudyCandidate(
         path=candidate.path,
         rank=max(candidate.rank, 1),
         score=candidate.score,
         tier=candidate.tier,
         reason=candidate.reason,
-        kind=kind,
+        kind=found.index.file(candidate.path).kind,
         symbols=_symbols(candidate.outline),
-        relevance=relevance,
+        relevance=found.classes[candidate.path],
         estimate=candidate.estimate,
     )
 
@@ -113,3 +150,24 @@ def _symbols(outline: str) -> str:
                 break
             names.append(found[1])
     return ", ".join(names)
+
+
+def _features(candidate: StudyCandidate, candidates: int) -> list[float]:
+    name = candidate.path.rpartition("/")[2]
+    score = max(candidate.score, 1e-9)
+    return [
+        math.log(candidate.rank),
+        float(candidate.rank == 1),
+        float(candidate.rank <= 3),
+        math.log(score),
+        float(candidate.score > 0.08),
+        float(candidate.tier is CandidateTier.MENTIONED),
+        float(candidate.tier is CandidateTier.IMPORTS),
+        float(candidate.tier is CandidateTier.LEXICAL),
+        float(candidate.kind == "test"),
+        float(candidate.kind == "production"),
+        float(name == "__init__.py"),
+        float(name.endswith(".py")),
+        math.log(candidates),
+        float("change" in candidate.reason),
+    ]

@@ -1,8 +1,14 @@
 """What a study finds."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from evals.study.asked import Offsets
 from evals.study.comparison import Comparison, ContenderFigures
 from evals.study.configuration import StudyConfiguration
+from evals.study.plan import StudyRepository
+from evals.study.questions import StudyQuestion
+from models.context import Relevance
 from models.plans import Frozen
 
 
@@ -16,6 +22,20 @@ class PartCount(Frozen):
     judgements: int
     relevant: int
     supporting: int
+
+    @classmethod
+    def of(cls, repository: StudyRepository, part: str, rows: Sequence[StudyQuestion]) -> "PartCount":
+        """The counts of a repository's questions."""
+        classes = Counter(candidate.relevance for question in rows for candidate in question.candidates)
+        return cls(
+            repository=repository.name,
+            part=part,
+            commit=repository.head,
+            questions=len(rows),
+            judgements=classes.total(),
+            relevant=classes[Relevance.RELEVANT],
+            supporting=classes[Relevance.SUPPORTING],
+        )
 
 
 class CurvePoint(Frozen):

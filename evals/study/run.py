@@ -31,12 +31,12 @@ from evals.study.contenders import (
 )
 from evals.study.files import kept_rows, kept_value
 from evals.study.judging import ModelJudge, figures_of, learned, relevant_among, together
-from evals.study.logistic import FEATURES, PENALTY, Logistic, fit_logistic
+from evals.study.kinds import SCOPE, StudyKind
+from evals.study.logistic import PENALTY, Logistic, fit_logistic
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart
-from evals.study.questions import StudyQuestion, questions, questions_key
+from evals.study.questions import StudyQuestion
 from evals.study.report import CurvePoint, ModelOffsets, PartCount, StudyReport
 from host.files import write_whole
-from models.context import Relevance
 from models.errors import EvaluationError
 from store.keys import digest
 
@@ -61,6 +61,7 @@ class Study:
     models: tuple[ClassModel, ...] = ()
     learner: ModelLearner | None = None
     progress: Progress = lambda what, done, total: None
+    kind: StudyKind = SCOPE
 
     def run(self) -> StudyReport:
         """Do what is not done yet and write study.json. Raises UsageError for parts that overlap and for a finished
@@ -90,6 +91,7 @@ class Study:
     @cached_property
     def _configuration(self) -> StudyConfiguration:
         return StudyConfiguration(
+            kind=self.kind.name,
             settings=self.settings,
             repositories=commits_by_part(self.repositories),
             classifier=in_force().content,
@@ -113,19 +115,19 @@ class Study:
         found: Questions = {}
         self.progress(f"questions, {part}", 0, len(members))
         for number, each in enumerate(members, 1):
-            key = questions_key(each.git, self.settings.commits)
+            key = self.kind.key(each.git, self.settings.commits)
             path = self.out / "questions" / f"{each.name}-{key[:16]}.jsonl"
-            made = lambda each=each: questions(each.git, each.name, self.settings.commits, self.cache)  # noqa: E731
-            found[each.name] = kept_rows(path, StudyQuestion, made)
+            made = lambda each=each: self.kind.make(each.git, each.name, self.settings.commits, self.cache)  # noqa: E731
+            found[each.name] = kept_rows(path, self.kind.question, made)
             self.progress(f"questions, {part}", number, len(members))
         if not together(found):
             raise EvaluationError(f"no {part} repository has a commit that can be asked about; give others")
         return {name: rows for name, rows in found.items() if rows}
 
     def _logistic(self, data: Sequence[StudyQuestion]) -> Logistic:
-        inputs = [questions_key(each.git, self.settings.commits) for each in self.repositories.training]
-        asked = [(question.repository, question.commit) for question in data]
-        key = digest("study fit", FIT_VERSION, FEATURES, PENALTY, asked, inputs)
+        inputs = [self.kind.key(each.git, self.settings.commits) for each in self.repositories.training]
+        asked = [(question.repository, question.subject) for question in data]
+        key = digest("study fit", FIT_VERSION, self.kind.question.FEATURES, PENALTY, asked, inputs)
         return kept_value(self.out / "fits" / f"{key[:16]}.json", Logistic, lambda: fit_logistic(data))
 
     @cached_property
@@ -140,8 +142,8 @@ class Study:
     def _fast(self) -> list[Contender]:
         fitted = self._logistic(self._train)
         tuned = LogisticContender(fitted, self._threshold, name=TUNED)
-        classifier = ClassifierContender(in_force().point)
-        return [RankingContender(), FirstContender(), LogisticContender(fitted), tuned, classifier]
+        classifier = ClassifierContender(in_force().point, self.kind)
+        return [RankingContender(self.kind), FirstContender(), LogisticContender(fitted), tuned, classifier]
 
     @cached_property
     def _judge(self) -> ModelJudge:
@@ -227,7 +229,7 @@ class Study:
 
     def _counts(self) -> list[PartCount]:
         return [
-            _count(each, part, self._parts[part].get(each.name, []))
+            PartCount.of(each, part, self._parts[part].get(each.name, []))
             for part, members in self.repositories.parts()
             for each in members
         ]
@@ -284,16 +286,4 @@ def _point(
         average_precision=found.means["average_precision"],
         macro_f1=found.means["macro_f1"],
         questions=sum(map(len, asked.values())),
-    )
-
-
-def _count(repository: StudyRepository, part: str, rows: Sequence[StudyQuestion]) -> PartCount:
-    return PartCount(
-        repository=repository.name,
-        part=part,
-        commit=repository.head,
-        questions=len(rows),
-        judgements=sum(len(q.candidates) for q in rows),
-        relevant=relevant_among(rows),
-        supporting=sum(c.relevance is Relevance.SUPPORTING for q in rows for c in q.candidates),
     )

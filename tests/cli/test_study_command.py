@@ -1,4 +1,4 @@
-"""`cra study scope` on small histories, from its clones to its files."""
+"""`cra study scope` and `precision` on small histories, from their clones to their files."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,18 @@ from tests.support.commands import invoke
 from tests.support.mining_history import Entry, write_history
 
 
+def module(n: int, value: int) -> str:
+    """Two functions and a constant."""
+    return f"LIMIT{n} = 1\n\n\ndef begin{n}():\n    return None\n\n\ndef part{n}():\n    return {value}\n"
+
+
 def clones(folder: Path) -> Path:
-    """Three repositories of two commits that can be asked about."""
+    """Three repositories of two commits that can be asked about, of modules with three symbols each."""
     for name in ("ant", "dog", "elk"):
-        files = {f"src/{name}/part{n}.py": f"def part{n}():\n    return {n}\n" for n in range(4)}
+        files = {f"src/{name}/part{n}.py": module(n, n) for n in range(4)}
         entries = [Entry(f"Begin {name}", files)]
         for n in range(2):
-            changed = {f"src/{name}/part{n}.py": f"def part{n}():\n    return {n + 10}\n"}
+            changed = {f"src/{name}/part{n}.py": module(n, n + 10)}
             entries.append(Entry(f"Return another number from part{n} of {name}", changed))
         write_history(folder / f"{name}.git", entries)
     return folder
@@ -32,3 +37,23 @@ def test_a_finished_study_is_kept_from_a_run_with_other_options(tmp_path: Path) 
     assert {name: (tmp_path / "out" / name).read_bytes() for name in kept} == kept
     again = invoke(*command, "--rows", "4", "--seeds", "0", cwd=tmp_path)
     assert json.loads(again.stdout) == json.loads(first.stdout)
+
+
+def test_symbols_are_studied_by_the_same_options_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    parts = ("--clones", clones(tmp_path), "--repositories", "ant", "--validation", "dog", "--held-out", "elk")
+    command = ("--out", tmp_path / "out", *parts, "--rows", "4", "--seeds", "0", "--json")
+    first = invoke("study", "precision", *command, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    report = json.loads(first.stdout)
+    assert report["configuration"]["kind"] == "precision"
+    assert [(each["questions"], each["judgements"], each["relevant"]) for each in report["repositories"]] == [
+        (2, 6, 2),
+        (2, 6, 2),
+        (2, 6, 2),
+    ]
+    kept = (tmp_path / "out" / "study.json").read_bytes()
+    other = invoke("study", "scope", *command, cwd=tmp_path)
+    assert other.returncode != 0
+    assert len(other.stderr.strip().splitlines()) == 1
+    assert "was precision, is scope" in other.stderr
+    assert (tmp_path / "out" / "study.json").read_bytes() == kept

@@ -1,7 +1,6 @@
 """The study of scope on small real histories: what it makes, that it goes on, and what it refuses."""
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from evals.classification import average_precision
 from evals.stacking import StackRow, stacked
-from evals.study.asked import ClassModel, Distribution, Offsets, fit_offsets, judged
+from evals.study.asked import Distribution, Offsets, fit_offsets, judged
 from evals.study.files import read_rows
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart, find_clones
 from evals.study.questions import StudyQuestion
@@ -17,6 +16,7 @@ from evals.study.run import Study, draw
 from models.context import Relevance
 from models.errors import EvaluationError, InfrastructureError, UsageError
 from tests.support.mining_history import Entry, write_history
+from tests.support.study_models import Counting, Remembering
 
 SETTINGS = StudySettings(rows=(10, 10_000), seeds=(0, 1), commits=6, sample=2, curve_sample=1)
 
@@ -37,39 +37,6 @@ def repository(folder: Path, name: str, commits: int = 6) -> StudyRepository:
 def parts(tmp_path: Path) -> StudyRepositories:
     names = ("ant", "bee", "cow"), ("dog",), ("elk", "fox")
     return StudyRepositories(*(tuple(repository(tmp_path, name) for name in part) for part in names))
-
-
-class Counting:
-    """A model that answers by rank and counts what it was asked; it may stop in the middle."""
-
-    name, identity = "counting", "by rank"
-
-    def __init__(self, most: int = 1000) -> None:
-        self.asked, self.most = 0, most
-
-    def distributions(self, question: StudyQuestion) -> Sequence[Distribution]:
-        if self.asked == self.most:
-            raise KeyboardInterrupt
-        self.asked += 1
-        return [(1 / (1 + each.rank), 0.0, each.rank / (1 + each.rank)) for each in question.candidates]
-
-
-class Remembering:
-    """A learner whose model knows how many judgements it saw."""
-
-    name, identity = "counting + adapter", "remembers"
-
-    def __init__(self) -> None:
-        self.learned: list[tuple[int, int]] = []
-
-    def learn(
-        self, data: Sequence[StudyQuestion], seed: int, path: Path, progress: Callable[[int, int], None]
-    ) -> ClassModel:
-        self.learned.append((sum(len(each.candidates) for each in data), seed))
-        assert {each.repository for each in data} <= {"ant", "bee", "cow"}
-        model = Counting()
-        model.name, model.identity = self.name, f"{path.name}"  # type: ignore[misc]
-        return model
 
 
 def study(

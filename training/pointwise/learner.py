@@ -19,7 +19,7 @@ from training.fit.result import adapter_hash
 from training.pointwise.fitting import FIT_VERSION, GROUPS, PointwiseTraining
 from training.pointwise.letters import FIT, WARMUP
 from training.pointwise.model import PointwiseModel
-from training.pointwise.prompt import PROMPT_VERSION
+from training.pointwise.prompt import ASKED_AS
 from training.quiet import quiet_libraries
 
 LEARNING_RATE = 5e-4
@@ -28,10 +28,11 @@ LEARNING_RATE = 5e-4
 
 @dataclass(frozen=True)
 class PointwiseLearner:
-    """Trains adapters of one base, one epoch each."""
+    """Trains adapters of one base, one epoch each; `target` is the stage that is studied."""
 
     settings: Settings
     base: Base
+    target: TrainingTarget = TrainingTarget.SCOPE
 
     @property
     def name(self) -> str:
@@ -41,8 +42,9 @@ class PointwiseLearner:
     @property
     def identity(self) -> str:
         """A hash of base, recipe and prompt."""
-        shape = (ROWS, GROUPS, WARMUP, FIT_VERSION, PROMPT_VERSION)
-        return digest("pointwise learner", self.base.id, self._recipe(0).id, self._thinking, *shape)
+        name, version = ASKED_AS[self.target]
+        shape = (ROWS, GROUPS, WARMUP, FIT_VERSION, version)
+        return digest(f"{name} learner", self.base.id, self._recipe(0).id, self._thinking, *shape)
 
     def learn(
         self, data: Sequence[StudyQuestion], seed: int, path: Path, progress: Callable[[int, int], None]
@@ -53,14 +55,14 @@ class PointwiseLearner:
             with quiet_libraries():
                 PointwiseTraining(self.base, self._recipe(seed), chat, path, progress).learn(data)
         adapter = path / "adapter"
-        return PointwiseModel(self.settings, self.base, self.name, adapter, adapter_hash(adapter) or "")
+        return PointwiseModel(self.settings, self.base, self.name, adapter, adapter_hash(adapter) or "", self.target)
 
     def _recipe(self, seed: int) -> Recipe:
-        """An adapter's recipe for scope as the back end applies it, with the rate and the one epoch of this learner."""
-        recipe = recipe_for(TrainingTarget.SCOPE, "sft", self.settings.training)
+        """The stage's recipe as the back end applies it, with the rate and the one epoch of this learner."""
+        recipe = recipe_for(self.target, "sft", self.settings.training)
         changed = recipe.model_copy(update={"learning_rate": LEARNING_RATE, "epochs": 1, "seed": seed})
         return applied(changed, choose_backend())
 
     @property
     def _thinking(self) -> bool | None:
-        return base_thinks(self.settings, self.base, TrainingTarget.SCOPE)
+        return base_thinks(self.settings, self.base, self.target)

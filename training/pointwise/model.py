@@ -9,16 +9,22 @@ from models.settings import Settings
 from models.training import TrainingTarget
 from training.bases.bases import Base
 from training.pointwise.option_model import OptionModel
-from training.pointwise.prompt import OPTIONS, PROMPT_VERSION, candidate_prompt
+from training.pointwise.prompt import ASKED_AS, OPTIONS, candidate_prompt
 
 
 class PointwiseModel(OptionModel):
-    """Asks about one candidate at a time."""
+    """Asks about one candidate at a time; `target` is the stage that is studied."""
 
     def __init__(
-        self, settings: Settings, base: Base, name: str = "", adapter: Path | None = None, adapter_id: str = ""
+        self,
+        settings: Settings,
+        base: Base,
+        name: str = "",
+        adapter: Path | None = None,
+        adapter_id: str = "",
+        target: TrainingTarget = TrainingTarget.SCOPE,
     ) -> None:
-        super().__init__(settings, base, TrainingTarget.SCOPE, ("pointwise", PROMPT_VERSION), name, adapter, adapter_id)
+        super().__init__(settings, base, target, ASKED_AS[target], name, adapter, adapter_id)
 
     def distributions(self, question: StudyQuestion) -> Sequence[Distribution]:
         """The distribution of each candidate. Raises as `probabilities` does."""

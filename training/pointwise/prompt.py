@@ -1,15 +1,17 @@
-"""The prompt about one candidate of a question of scope; the answer is one letter.
+"""The prompt about one candidate of a question, a file or a symbol; the answer is one letter.
 
 The instructions and the task come first and the candidate last, so that all prompts of a task begin alike.
 """
 
 from agent.prompts.render import evidence
 from evals.study.questions import StudyCandidate, StudyQuestion
+from evals.study.symbol_questions import SymbolCandidate, SymbolQuestion
 from models.chat import Message
 from models.context import Relevance
+from models.targets import TrainingTarget
 
-PROMPT_VERSION = 2
-"""Raised when the same candidate would be asked about otherwise."""
+ASKED_AS = {TrainingTarget.SCOPE: ("pointwise", 2), TrainingTarget.PRECISION: ("pointwise precision", 1)}
+"""By stage, the prompt's name and its version, raised when the same candidate would be asked about otherwise."""
 TASK_CHARS = 600
 OPTIONS = {Relevance.RELEVANT: "A", Relevance.SUPPORTING: "B", Relevance.IRRELEVANT: "C"}
 """The letter of each class, in the order of a distribution."""
@@ -25,15 +27,51 @@ The change:
 The file: {path}
 {evidence}; {reason}
 It defines: {symbols}"""
+_ASKED_OF_SYMBOL = """\
+Which symbols of a file does a change concern? One symbol is shown. Answer with one letter.
+A: it will have to change
+B: its code has to be read, but will not change
+C: neither
+
+The change:
+{task}
+
+The file: {path} (relevant; {evidence})
+
+The symbol: {name}
+{kind}, {tokens} tokens, rank {place} of {symbols}{doc}
+{signature}"""
 
 
 def candidate_prompt(question: StudyQuestion, candidate: StudyCandidate) -> list[Message]:
     """The messages about one candidate."""
-    text = _ASKED.format(
+    if isinstance(question, SymbolQuestion) and isinstance(candidate, SymbolCandidate):
+        text = _symbol_text(question, candidate)
+    else:
+        text = _file_text(question, candidate)
+    return [Message(role="user", content=text)]
+
+
+def _file_text(question: StudyQuestion, candidate: StudyCandidate) -> str:
+    return _ASKED.format(
         task=question.task[:TASK_CHARS].strip(),
         path=candidate.path,
         evidence=evidence(candidate),
         reason=candidate.reason or "found by its rank",
         symbols=candidate.symbols or "nothing with a name",
     )
-    return [Message(role="user", content=text)]
+
+
+def _symbol_text(question: SymbolQuestion, symbol: SymbolCandidate) -> str:
+    return _ASKED_OF_SYMBOL.format(
+        task=question.task[:TASK_CHARS].strip(),
+        path=symbol.path,
+        evidence=evidence(question.file),
+        name=symbol.name,
+        kind=symbol.kind,
+        tokens=symbol.tokens,
+        place=symbol.place,
+        symbols=len(question.candidates),
+        doc=f": {symbol.doc}" if symbol.doc else "",
+        signature=symbol.signature,
+    )

@@ -101,10 +101,11 @@ def least_relevant(chances: Sequence[float], point: OperatingPoint) -> float:
 def file_classes(estimates: Sequence[RelevanceEstimate], point: OperatingPoint) -> list[Relevance]:
     """The classes of a question's candidates: relevant from `least_relevant` on, else the likelier of the others."""
     least = least_relevant([each.relevant for each in estimates], point)
-    return [_file_class(each, least) for each in estimates]
+    return [class_at(each, least) for each in estimates]
 
 
-def _file_class(estimate: RelevanceEstimate, least: float) -> Relevance:
+def class_at(estimate: RelevanceEstimate, least: float) -> Relevance:
+    """The class of one candidate: relevant from `least` on, else the likelier of the others."""
     if estimate.relevant >= least:
         return Relevance.RELEVANT
     neither = 1 - estimate.relevant - estimate.supporting
