@@ -205,8 +205,8 @@ VALUES: list[tuple[type[StrEnum], str]] = [
         "unreadable no-answer disk-full machine no-package not-a-file privileged other-file-system bad-name "
         "name-collision too-long too-deep too-large too-many-files changed executable archive foreign-file "
         "schema manifest identity wheel wheel-set wheel-altered wheel-platform wheel-shadows wheel-startup "
-        "wheel-script git-files git-refs git-size git-objects git-submodule reserved-copy name-taken downgrade rewritten "
-        "update-conflict environment no-valid-instance",
+        "wheel-script git-files git-refs git-size git-objects git-submodule reserved-copy name-taken downgrade "
+        "rewritten update-conflict environment no-valid-instance",
     ),
     (MessageFault, "short generic no-action"),
     (MessageState, "accepted refused"),
