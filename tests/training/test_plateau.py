@@ -138,6 +138,16 @@ def test_few_repositories_or_few_instances_show_no_plateau() -> None:
     assert judged(*rounds, measures=small, offered=["r4"]) == (State.GOES_ON, "")
 
 
+@pytest.mark.parametrize(("items", "repositories", "rule"), [
+    (1, 1, "power"), (50, 8, "power"), (500, 1, "power"), (500, 8, "plateau"),
+])  # fmt: skip
+def test_answers_that_are_all_equal_show_no_plateau_if_they_are_few(items: int, repositories: int, rule: str) -> None:
+    equal = {"low": 0.0, "high": 0.0, "items": items, "repositories": repositories, "power": None}
+    report = gate(None).model_copy(update={"tests": (gate(None).tests[0].model_copy(update=equal),)})
+    rounds = [past(n, gates=[report], fresh=["a"] if n == 1 else []) for n in (1, 2)]
+    assert judged(*rounds)[1] == rule
+
+
 def test_a_fall_of_whole_runs_is_no_plateau() -> None:
     rounds = [past(n, "promote", [f"r{n}"], [f"r{n}"]) for n in (1, 2, 3)]
     good, bad = [[True, True], [False, True]] * 5, [[True, False], [False, True]] * 5

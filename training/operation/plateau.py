@@ -135,8 +135,9 @@ def _weak_gates(rounds: Sequence[PastRound], limits: GuardrailSettings) -> str:
 
 def _power(test: MetricTest, limits: GuardrailSettings) -> float:
     """The power for the smallest gain that matters, at least: a gate states it for a gain of 0.05, and one whose
-    interval excludes a gain of that size has shown as much."""
-    if test.high < limits.plateau_gain:
+    interval over at least five repositories excludes a gain of that size has shown as much."""
+    high = test.high + (_unseen_share(test.items) if test.high - test.low < _NO_WIDTH else 0.0)
+    if high < limits.plateau_gain and test.repositories >= FEW_REPOSITORIES:
         return 1.0
     return (test.power or 0.0) if limits.plateau_gain >= GATE_GAIN else 0.0
 
@@ -175,13 +176,18 @@ def _fell_for_sure(
 
 
 def _change(gains: Mapping[str, Sequence[float]]) -> tuple[float, float]:
-    """The 95% interval of the mean change. The bootstrap's has no width where all changes are equal; with n instances
-    that did not change, up to 1 - 0.025^(1/n) of all may (Clopper and Pearson, 1934, for none of n)."""
+    """The 95% interval of the mean change. The bootstrap's has no width where all changes are equal: what was not seen
+    is added on both sides."""
     low, high = interval(gains)
     if high - low < _NO_WIDTH:
-        unseen = 1 - 0.025 ** (1 / sum(len(each) for each in gains.values()))
+        unseen = _unseen_share(sum(len(each) for each in gains.values()))
         low, high = max(-1.0, low - unseen), min(1.0, high + unseen)
     return low, high
+
+
+def _unseen_share(count: int) -> float:
+    """The share of all that may differ where none of so many did (Clopper and Pearson, 1934, for none of n)."""
+    return float(1 - 0.025 ** (1 / max(1, count)))
 
 
 def _gains(before: Measure, after: Measure) -> dict[str, list[float]]:
