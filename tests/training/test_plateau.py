@@ -102,6 +102,8 @@ def test_rounds_in_which_nothing_was_judged() -> None:
     refused = {**nothing, "reason": "teacher-share: 1 of 10 examples (10%) are not the student's own"}
     assert judged(past(1, **refused), past(2, **refused)) == (State.STOPPED, "teacher-share")
     assert judged(past(1, **refused), past(2, **refused), offered=["b"]) == (State.GOES_ON, "")
+    without = {**nothing, "reason": "scope-v2-0123456789ab: the adapter has no effect on the trial prompts"}
+    assert judged(past(1, **without), past(2, **without)) == (State.STOPPED, "failed")
 
 
 def test_after_two_rounds_without_a_new_repository_it_waits_for_one() -> None:

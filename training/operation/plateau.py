@@ -15,6 +15,7 @@ Falls and losses of diversity are looked for after each round. Each look has a l
 that over `guardrails.looks` rounds a false alarm has the chance `guardrails.end_to_end_alpha` at most, for each rule.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -30,11 +31,13 @@ from training.cycle import guardrails
 from training.cycle.past_rounds import PastRound
 from training.cycle.promotion import WITHHELD
 from training.operation.measuring import Measure, repository_of
-from training.operation.standing import FALL, GOES_ON, PLATEAU, POWER, Standing, State
+from training.operation.standing import FAILED, FALL, GOES_ON, PLATEAU, POWER, Standing, State
 
 GATE_GAIN = 0.05
 """The gain for which gates state their power (`MetricTest.power`)."""
 _NO_WIDTH = 1e-9
+_RULE = re.compile(r"[a-z]+(-[a-z]+)*")
+"""The name of a guardrail, with which its reason begins; other refusals begin with anything."""
 NOTHING_NEW = "no new examples"
 """How a round's skipped target begins where nothing was left to learn from."""
 
@@ -116,7 +119,8 @@ def _unjudged(evidence: Evidence, last: Sequence[PastRound], said: str) -> Stand
         reason = f"{said}, as there are no new examples; waiting for repositories: give one to `cra ingest`"
         return Standing(state=State.WAITING, rule=guardrails.FRESH_REPOSITORIES, reason=reason)
     first = next(reason for reason in reasons if not reason.startswith(NOTHING_NEW))
-    rule = first.partition(":")[0]
+    named = first.partition(":")[0]
+    rule = named if _RULE.fullmatch(named) else FAILED
     return Standing(state=State.STOPPED, rule=rule, reason=f"{said}: every target was refused ({first})")
 
 
