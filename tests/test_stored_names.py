@@ -414,7 +414,8 @@ data_dir cache_dir corpus_dir relevance_file raw_database curated_database air_g
 concurrency environment_budget_gib
 guardrails.replay_least
 guardrails.replay_most guardrails.rounds guardrails.small_base guardrails.teacher_share guardrails.pass_at_k_margin
-guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.steady_margin guardrails.steady_instances
+guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.looks guardrails.steady_margin
+guardrails.steady_instances
 guardrails.plateau_rounds guardrails.plateau_gain guardrails.plateau_power
 guardrails.forgetting_rise guardrails.forgetting_agreement
 limits.wall_seconds limits.memory_bytes limits.processes limits.file_bytes limits.disk_bytes limits.output_bytes
