@@ -25,7 +25,7 @@ _CAMPAIGNS = "SELECT id FROM campaigns WHERE json_extract(config, '$.kind') = 's
 _GONE = {
     "gone_campaigns": _CAMPAIGNS,
     "gone_answers": """
-        SELECT answer_id AS id FROM retrieval_llm_calls WHERE campaign_id IN gone_campaigns AND answer_id IS NOT NULL
+        SELECT id FROM answers WHERE EXISTS (SELECT * FROM gone_campaigns)
         EXCEPT SELECT answer_id FROM retrieval_llm_calls WHERE campaign_id NOT IN gone_campaigns""",
     "gone_instances": """
         SELECT instance_id AS id FROM task_runs WHERE campaign_id IN gone_campaigns
@@ -37,7 +37,8 @@ _GONE = {
         SELECT repository AS id FROM instances WHERE id IN gone_instances
         EXCEPT SELECT repository FROM instances WHERE id NOT IN gone_instances""",
 }
-"""What goes, each by a query over what went before."""
+"""What goes, each by a query over what went before. An answer is a question's, and says of no campaign that it is its
+own: those that no other campaign's call names may hold a task that was killed before its calls were stored."""
 _OWN = {
     "campaigns": "id IN gone_campaigns",
     "answers": "id IN gone_answers",

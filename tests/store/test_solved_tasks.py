@@ -34,6 +34,8 @@ def _solve(store: RawStore) -> str:
     recorder.call(request, Answer(text=ANSWER, model="m", reasoning=SECRET, latency=0.5))
     recorder.flush()
     store.close_trajectory(key, 1, OutcomeKind.UNTESTED, patch=f"+{SECRET}", detail="no test was run")
+    killed = Answer(text="said", prompt=f"private: {SECRET}", model="m", endpoint="e")  # before its call was stored
+    store.keep_answer(store.answer_slot("of a killed attempt"), Stage.META_PLAN, killed)
     return key
 
 
