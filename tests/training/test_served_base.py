@@ -160,7 +160,7 @@ def test_bases_with_other_tokens_are_compared_by_the_same_characters(tmp_path: P
     answer = OwnAnswer("a", prompt_text((Message(role="user", content="Plan"),)), text, "", 0.0)
 
     def counted(chat: ChatFormat, side: _Answer) -> str:
-        return chat.tokenizer.decode([side.ids[place] for place in side.counted])
+        return str(chat.tokenizer.decode([side.ids[place] for place in side.counted]))
 
     [(one, other)] = _pairs([answer], chats, 4096)
     assert len(one.counted) < len(other.counted)
