@@ -99,13 +99,16 @@ def main() -> int:
     """Take them all in and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("package", type=Path)
-    parser.add_argument("--only", default="", help="kinds and names that contain this text")
+    parser.add_argument("--only", action="append", help="kinds and names that contain this text; repeatable")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = []
     with throwaway("cra-hostile-") as root:
         for number, hostile in enumerate(PACKAGES):
-            if options.only not in f"{hostile.kind} {hostile.name}" or (hostile.as_root and os.geteuid() != 0):
+            named = f"{hostile.kind} {hostile.name}"
+            if options.only and not any(text in named for text in options.only):
+                continue
+            if hostile.as_root and os.geteuid() != 0:
                 continue
             scratch = root / str(number)
             scratch.mkdir()

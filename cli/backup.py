@@ -69,7 +69,7 @@ def _copied_log(name: str, path: Path, directory: Path) -> dict[str, Any]:
     copy = directory / f"{name}-{path.name}"
     private_file(copy)
     copy.write_bytes(b"".join(line + b"\n" for line in read_lines(path)))
-    return _listed(name, copy, f"cp {copy.name} '{path}' (while nothing runs)")
+    return _listed(name, copy, f"mkdir -p '{path.parent}'; cp {copy.name} '{path}' (while nothing runs)")
 
 
 def _databases(settings: Settings) -> list[tuple[str, str]]:

@@ -40,8 +40,8 @@ def rehearse(
         typer.Option("--base", metavar="NAME", help="Default: the one in use, or the embedded model's."),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Instances per package, newest first; all if unset.", min=1)] = None,
-    items: Annotated[int, typer.Option(help="Evaluation items that are answered.", min=1)] = 6,
-    steps: Annotated[int, typer.Option(help="Optimizer steps of the training.", min=1)] = 4,
+    items: Annotated[int, typer.Option(help="Evaluation items that are answered.", min=1)] = 3,
+    steps: Annotated[int, typer.Option(help="Optimizer steps of the training.", min=1)] = 3,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where the page goes; rehearsal in the data directory.")
     ] = None,

@@ -37,20 +37,18 @@ class RateChange(NamedTuple):
         """The smallest p that is possible with these instances."""
         return float(2.0**-self.fallible)
 
-    def is_loss(self, margin: float, alpha: float, level: float | None = None) -> bool:
-        """Whether the rate fell by more than the margin, significantly or with too few instances for significance.
-
-        `level` is the p that counts as significant, if it is not `alpha`: that of one of several looks.
-        """
-        significant = self.p <= (alpha if level is None else level)
-        return self.fall > margin and (significant or self.smallest_p > alpha)
+    def is_loss(self, margin: float, alpha: float) -> bool:
+        """Whether the rate fell by more than the margin, significantly or with too few instances for significance."""
+        return self.fall > margin and (self.p <= alpha or self.smallest_p > alpha)
 
 
 class RateChanges(NamedTuple):
-    """pass@1 and pass@k, where k is the commonest number of samples per instance."""
+    """pass@1 and pass@k, where k is the commonest number of samples per instance. `spread` is the change of what lies
+    between them, pass@k - pass@1 of each instance: 0 where all samples are alike. Chance moves both together."""
 
     at_1: RateChange
     at_k: RateChange
+    spread: RateChange | None = None
 
 
 def compare(before: Passes, after: Passes) -> RateChanges:
@@ -64,16 +62,25 @@ def compare(before: Passes, after: Passes) -> RateChanges:
     if not shared:
         raise EvaluationError("whole runs before and after have no sample with a verdict in common; run them again")
     k = mode(sorted(map(len, shared.values()), reverse=True))
-    return RateChanges(_change(before, after, shared, 1), _change(before, after, shared, k))
+    at_1 = _change(_rates(before, shared, 1), _rates(after, shared, 1))
+    at_k = _change(_rates(before, shared, k), _rates(after, shared, k))
+    return RateChanges(at_1, at_k, _change(_spreads(before, shared, k), _spreads(after, shared, k)))
 
 
-def _change(before: Passes, after: Passes, shared: Mapping[str, list[int]], k: int) -> RateChange:
-    """The change of pass@k over the instances with k samples."""
+def _rates(run: Passes, shared: Mapping[str, list[int]], k: int) -> list[float]:
+    """pass@k of the instances with k samples."""
     enough = {name: seeds for name, seeds in shared.items() if len(seeds) >= k}
-    first, then = (
-        [pass_at_k(len(seeds), sum(run[name, seed] for seed in seeds), k) for name, seeds in enough.items()]
-        for run in (before, after)
-    )
+    return [pass_at_k(len(seeds), sum(run[name, seed] for seed in seeds), k) for name, seeds in enough.items()]
+
+
+def _spreads(run: Passes, shared: Mapping[str, list[int]], k: int) -> list[float]:
+    """pass@k - pass@1 of the instances with k samples."""
+    enough = {name: seeds for name, seeds in shared.items() if len(seeds) >= k}
+    return [high - low for high, low in zip(_rates(run, enough, k), _rates(run, enough, 1), strict=True)]
+
+
+def _change(first: list[float], then: list[float]) -> RateChange:
+    """The change of a rate, given for each instance before and after."""
     differences = [b - a for a, b in zip(first, then, strict=True)]
     fallible = sum(value > 0 for value in first)
     return RateChange(sum(first) / len(first), sum(then) / len(then), fell(differences), len(first), fallible)

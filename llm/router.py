@@ -108,13 +108,11 @@ class Router:
     """A second teacher that answers the planning stages again to cross-check the first; None if there is none."""
 
     def max_prompt_tokens(self, stage: Stage, answer_tokens: int) -> int:
-        """Most tokens of a prompt's texts, with `answer_tokens` reserved for the answer, but never more than half of
-        the window: with a small model answers get shorter rather than the prompt empty."""
+        """Most tokens of a prompt of a stage, with `answer_tokens` reserved, but never more than half of the window."""
         return self.routes[stage].max_prompt_tokens(answer_tokens)
 
     def max_output_tokens(self, stage: Stage, wanted: int) -> int:
-        """Most tokens of an answer: what the stage wants, within the endpoint's limit, and no more than a quarter of a
-        small model's window."""
+        """Most tokens of a stage's answer: what it wants, within the limits of its model."""
         return self.routes[stage].max_output_tokens(wanted)
 
     def count(self, stage: Stage, text: str) -> int:
@@ -167,7 +165,7 @@ class Router:
         return self._whole.max_prompt_tokens(answer_tokens)
 
     def generalist_output_tokens(self, wanted: int) -> int:
-        """Most tokens of the generalist's answer, by its own window and limit."""
+        """Most tokens of the generalist's answer, within its own limits."""
         return self._whole.max_output_tokens(wanted)
 
     def generalist_count(self, text: str) -> int:

@@ -32,8 +32,8 @@ class RehearsalOrder(Frozen):
     packages: tuple[Path, ...] = ()
     base: str | None = None
     limit: int | None = Field(None, ge=1)
-    items: int = Field(6, ge=1)
-    training_steps: int = Field(4, ge=1)
+    items: int = Field(3, ge=1)
+    training_steps: int = Field(3, ge=1)
     server: bool = False
 
 

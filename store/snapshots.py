@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from host.postgres import run_program
 from host.private import private_file
 from models.errors import DatabaseError
-from store.database import HEADS, DatabaseKind
+from store.database import HEADS, DatabaseKind, open_database
 from store.places import IN_DATA_DIR
 from store.solved_tasks import drop_tasks
 from store.upkeep import copy_sqlite, database_facts, is_postgresql, password_apart, sqlite_file
@@ -82,18 +82,20 @@ def _prepare(opened: "sqlite3.Connection", places: Places, *, without_tasks: boo
 
 def readable_copy(target: str, kind: DatabaseKind, folder: Path) -> str:
     """A target at which a database can be opened without being changed: opening one of an older schema would migrate
-    it, so this is then that of a copy in `folder`. Raises DatabaseError, also for a PostgreSQL database of an older
-    schema."""
-    facts = database_facts(target, kind)
+    it, so this is then that of a copy in `folder`, and of a new one there for one without tables. Raises DatabaseError,
+    also for a PostgreSQL database of an older schema."""
+    facts, copy = database_facts(target, kind), folder / f"{kind}.sqlite"
     if facts.schema == HEADS[kind]:
         return target
-    if is_postgresql(target):
+    if facts.schema is not None and is_postgresql(target):
         raise DatabaseError(
             f"{facts.where} has schema {facts.schema}, and {HEADS[kind]} is needed to read it; run `cra status`, which "
             "brings it up to date"
         )
-    copy = folder / f"{kind}.sqlite"
-    copy_sqlite(sqlite_file(target), copy)
+    if facts.schema is None:
+        open_database(copy, kind).dispose()
+    else:
+        copy_sqlite(sqlite_file(target), copy)
     return f"sqlite:///{copy}"
 
 

@@ -204,11 +204,11 @@ VALUES: list[tuple[type[StrEnum], str]] = [
     (IntakeVerdict, "accepted updated already-here refused checked"),
     (
         RefusalReason,
-        "unreadable disk-full machine no-package not-a-file privileged other-file-system bad-name "
+        "unreadable no-answer disk-full machine no-package not-a-file privileged other-file-system bad-name "
         "name-collision too-long too-deep too-large too-many-files changed executable archive foreign-file "
-        "schema manifest identity wheel wheel-set wheel-platform wheel-shadows wheel-startup wheel-script "
-        "git-files git-refs git-size git-objects git-submodule reserved-copy name-taken downgrade rewritten "
-        "update-conflict environment no-valid-instance",
+        "schema manifest identity wheel wheel-set wheel-altered wheel-platform wheel-shadows wheel-startup "
+        "wheel-script git-files git-refs git-size git-objects git-submodule reserved-copy name-taken downgrade "
+        "rewritten update-conflict environment no-valid-instance",
     ),
     (MessageFault, "short generic no-action"),
     (MessageState, "accepted refused"),
@@ -219,7 +219,7 @@ VALUES: list[tuple[type[StrEnum], str]] = [
 ]
 
 FIELDS: list[tuple[type[BaseModel], str]] = [
-    (ArrivedPackage, "source listing name identity content head files bytes valid"),
+    (ArrivedPackage, "source listing name identity content head files bytes wheels known_wheels plugins valid"),
     (CheckOutcome, "check passed seconds"),
     (IntakeEvent, "id at verdict package reason detail identity use valid lost checks seconds"),
     (
@@ -414,7 +414,8 @@ data_dir cache_dir corpus_dir relevance_file raw_database curated_database air_g
 concurrency environment_budget_gib
 guardrails.replay_least
 guardrails.replay_most guardrails.rounds guardrails.small_base guardrails.teacher_share guardrails.pass_at_k_margin
-guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.steady_margin guardrails.steady_instances
+guardrails.end_to_end_margin guardrails.end_to_end_alpha guardrails.looks guardrails.steady_margin
+guardrails.steady_instances
 guardrails.plateau_rounds guardrails.plateau_gain guardrails.plateau_power
 guardrails.forgetting_rise guardrails.forgetting_agreement
 limits.wall_seconds limits.memory_bytes limits.processes limits.file_bytes limits.disk_bytes limits.output_bytes
@@ -426,9 +427,9 @@ curation.direct_weight curation.direct_share curation.generated_weight curation.
 curation.ngram curation.overlap curation.replay
 curation.uniform_share curation.seeking_share curation.stage_share curation.validation
 curation.preferences_per_prompt curation.both_orders curation.judging_weight
-intake.max_bytes intake.max_files intake.max_depth intake.max_path intake.max_object_bytes intake.max_objects
-intake.max_unpacked intake.max_tree_files intake.max_tree_bytes intake.package_hours intake.max_file_bytes
-intake.read_seconds intake.read_hours
+intake.max_bytes intake.max_file_bytes intake.max_files intake.max_depth intake.max_path intake.max_object_bytes
+intake.max_objects intake.max_unpacked intake.max_tree_files intake.max_tree_bytes intake.read_seconds
+intake.read_hours intake.package_hours
 distillation.task_analysis.least distillation.task_analysis.target
 distillation.scope.least distillation.scope.target
 distillation.precision.least distillation.precision.target

@@ -19,6 +19,7 @@ from store.database import open_database
 from store.learning.adapters import list_adapters
 from store.learning.registry_rows import NewItems, RegistryDatabases, add_items, copy_items, new_items
 from store.snapshots import readable_copy, snapshot_sqlite
+from store.upkeep import database_facts
 from training.adapters.registry.base_statement import check_intact
 from training.adapters.registry.checking import check_version
 from training.bases.bases import list_bases
@@ -71,7 +72,7 @@ def register(settings: Settings, folder: Path, *, check_only: bool = False) -> R
     if missing := [file for file in files if not file.is_file()]:
         raise UsageError(f"{missing[0]} is missing; give the folder {FOLDER}/ of an installed version")
     urls = database_urls(settings)
-    if "curated" not in urls:
+    if "curated" not in urls or database_facts(urls["curated"], "curated").schema is None:
         return Registered((), (), absent=True)
     with throwaway("cra-registry-") as scratch:
         for file in files:

@@ -212,10 +212,7 @@ def _already_here(arrival: Arrival) -> IntakeEvent | None:
 
 
 def _result(package: RepoPackage) -> RepoPackage:
-    """The package as the corpus would hold it, read as every program will. Raises PackageRefused if none could.
-
-    Texts of a history that no manifest has room for are told here first.
-    """
+    """The package as the corpus would hold it, read as every program will. Raises PackageRefused if none could."""
     try:
         return read_package(package.directory)
     except ManifestError as error:

@@ -145,9 +145,10 @@ def check_content(
     with log.check("git-files"):
         check_clone_files(directory / "repo")
         check_packed_refs(directory / "repo")
-        check_refs(Git(directory / "repo"))
     with log.check("git-sizes"):
         check_object_sizes(Git(directory / "repo"), limits)
+    with log.check("git-refs"):
+        check_refs(Git(directory / "repo"))
     with log.check("git-objects"):
         _check_history(directory / "repo", manifest, limits, copy)
     with log.check("identity"):

@@ -93,15 +93,14 @@ def datasets_since(raw: Engine, since: datetime | None) -> list[tuple[str, str]]
 def trained_datasets(raw: Engine, target: TrainingTarget, base: str | None = None) -> dict[str, str]:
     """Datasets of a target that a training on a base used (its hash; None: any base), the oldest first, each with the
     text of its candidate ids; those without such a text are left out."""
-    query = (
-        select(_DATASETS.c.id, _DATASETS.c.config, in_sequence(_DATASETS)[0])
-        .join(_PLANS, _PLANS.c.dataset_id == _DATASETS.c.id)
-        .where(_DATASETS.c.stage == target.value, true() if base is None else _PLANS.c.base == base)
-        .distinct()
-        .order_by(*in_sequence(_DATASETS))
+    used = select(_PLANS.c.dataset_id).where(true() if base is None else _PLANS.c.base == base)
+    query = select(_DATASETS.c.id, _DATASETS.c.config).where(
+        _DATASETS.c.stage == target.value, _DATASETS.c.id.in_(used)
     )
     with reading(raw) as connection:
-        rows = {row.id: row.config.get(CONSIDERED) for row in connection.execute(query)}
+        rows = {
+            row.id: row.config.get(CONSIDERED) for row in connection.execute(query.order_by(*in_sequence(_DATASETS)))
+        }
         texts = read_texts(connection, [key for key in rows.values() if key])
     return {dataset: texts[key] for dataset, key in rows.items() if key}
 

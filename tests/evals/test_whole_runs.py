@@ -22,7 +22,7 @@ def loss(before: Passes, after: Passes) -> bool:
 def test_a_sample_that_a_fault_took_from_one_side_counts_for_neither() -> None:
     before = passes(*[1] * 10)
     after = {key: passed for key, passed in before.items() if key != ("i00", 1)}
-    at_1, _ = compare(before, after)
+    at_1 = compare(before, after).at_1
     assert at_1.before == at_1.after == pytest.approx((1 + 9 * 0.5) / 10)
     assert compare(before, before).at_k[:2] == (1.0, 1.0)
     with pytest.raises(EvaluationError, match="no sample with a verdict in common"):

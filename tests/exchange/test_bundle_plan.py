@@ -47,6 +47,9 @@ def test_databases_of_an_older_schema_are_read_and_left_as_they_are(tmp_path: Pa
 
 
 def test_a_database_of_an_older_schema_on_a_server_is_left_as_it_is(tmp_path: Path, postgres_url: str) -> None:
+    settings = Settings(data_dir=tmp_path / "data", raw_database=postgres_url, curated_database=postgres_url)
+    assert lacking_examples(settings)
+    assert [database_facts(postgres_url, kind).schema for kind in BEFORE] == [None, None]
     _at_version(postgres_url.replace("postgresql://", "postgresql+psycopg://"), "raw")
     with pytest.raises(DatabaseError, match="raw_0009"):
         lacking_examples(Settings(data_dir=tmp_path / "data", raw_database=postgres_url))

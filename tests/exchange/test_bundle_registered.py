@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from exchange.bundle.data import DATABASES
 from exchange.bundle.registry import register
 from models.errors import RegistryError
 from models.settings import Settings
@@ -118,6 +119,9 @@ def test_databases_on_a_server_are_added_to_as_well(
     own = _installed(bundles, tmp_path)
     monkeypatch.setenv("CRA_DATA_DIR", str(own.data_dir))
     settings = own.model_copy(update={"raw_database": postgres_url, "curated_database": postgres_url})
+    assert register(settings, bundles[0] / "registry").absent  # nothing is made in a database that is to be restored
+    for kind in DATABASES:
+        open_database(postgres_url, kind).dispose()
     assert register(settings, bundles[0] / "registry") == (("tiny",), ("scope-v1",), False)
     assert register(settings, bundles[1] / "registry") == (("larger",), ("scope-v2", "scope-v3"), False)
     registry = Registry(open_database(postgres_url, "curated"), own.data_dir)

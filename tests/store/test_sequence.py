@@ -27,8 +27,8 @@ NAMES = [letter * 64 for letter in "cab"]
 
 
 @pytest.fixture
-def raw(tmp_path: Path) -> Engine:
-    return open_database(tmp_path / "raw.sqlite", "raw")
+def raw(database_target: str) -> Engine:
+    return open_database(database_target, "raw")
 
 
 def at(when: datetime, monkeypatch: pytest.MonkeyPatch) -> None:

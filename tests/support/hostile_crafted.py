@@ -144,14 +144,14 @@ def _same_plugin(package: Path, _: Path) -> None:
 
 def _altered_pytest(package: Path, _: Path) -> None:
     """A wheel under the name of a published file that this project's lock knows, with its own content and lock."""
-    [version] = locked_versions(ROOT)["iniconfig"]
-    wheel = make_wheel(package / "packages", {"iniconfig/__init__.py": b"X = 1\n"}, name="iniconfig")
-    renamed = wheel.with_name(f"iniconfig-{version}-py3-none-any.whl")
+    [version] = locked_versions(ROOT)["typer"]
+    wheel = make_wheel(package / "packages", {"typer/__init__.py": b"X = 1\n"}, name="typer")
+    renamed = wheel.with_name(f"typer-{version}-py3-none-any.whl")
     wheel.rename(renamed)
     add_wheel(package, renamed)
     manifest = manifest_of(package)
     environment = tested(manifest)
-    environment["lock"] = environment["lock"].replace("iniconfig==1.0", f"iniconfig=={version}")
+    environment["lock"] = environment["lock"].replace("typer==1.0", f"typer=={version}")
     rekey(manifest, environment)
     write_manifest(package, manifest)
 
@@ -251,9 +251,9 @@ CRAFTED = (
     Hostile("objects of another kind", "tag of nothing", _tag_chain, (R.GIT_REFS, *_OBJECTS)),
     Hostile("escapes of JSON", "field twice by an escape", _TWICE, (R.SCHEMA,)),
     Hostile("escapes of JSON", "half a surrogate pair",
-            with_text(lambda raw: raw.replace('"license": "', '"license": "\\ud800', 1)), (R.SCHEMA,)),
+            with_text(lambda raw: raw.replace('"source": "', '"source": "\\ud800', 1)), (R.SCHEMA,)),
     Hostile("escapes of JSON", "null character",
-            with_text(lambda raw: raw.replace('"license": "', '"license": "\\u0000', 1)), (R.MANIFEST,)),
+            with_text(lambda raw: raw.replace('"source": "', '"source": "\\u0000', 1)), (R.MANIFEST,)),
     Hostile("escapes of JSON", "byte order mark", with_text(lambda raw: b"\xef\xbb\xbf" + raw.encode()), (R.SCHEMA,)),
     Hostile("escapes of JSON", "UTF-16", with_text(lambda raw: raw.encode("utf-16")), (R.SCHEMA,)),
     Hostile("escapes of JSON", "two documents", with_text(lambda raw: raw + raw), (R.SCHEMA,)),

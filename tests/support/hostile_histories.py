@@ -265,6 +265,6 @@ HISTORIES = (
     Hostile("tests", "take all memory",
             _claims(_body("x = []", "while True: x.append(bytes(1 << 26))")), _RUN, runs=True),
     Hostile("tests", "message of two mebibytes, which is no task",
-            _claims(_HONEST, message=f"{_MESSAGE}\n\n" + "word " * (1 << 19)), (R.IDENTITY,), runs=True),
+            _claims(_HONEST, message=f"{_MESSAGE}\n\n" + "word " * (1 << 19)), (R.IDENTITY, *_RUN), runs=True),
     Hostile("tests", "end the runner", _claims(_body("os._exit(0)")), _RUN, runs=True),
 )  # fmt: skip

@@ -1,11 +1,11 @@
 """The operation with real parts and a tiny base: sandbox, a student that llama.cpp serves, trainer, gates, whole runs.
 
-    python -m tests.support.real_operation FOLDER LEARN RESERVED ENVIRONMENTS [PHASE...]
+    python -m tests.support.real_operation FOLDER LEARN RESERVED ENVIRONMENTS BASE ROUNDS [PHASE...]
 
-runs rounds on the package LEARN with whole runs on the reserved package RESERVED, whose environments are cached in the
-folder ENVIRONMENTS, and prints JSON of what they came to. A child is forked for each PHASE, which gets SIGKILL when it
-comes to that phase; the last one goes on to the end. Only the engine is missing. The embedded model's file is replaced
-by that of a tiny base with random weights, which is served, trained and measured as the embedded model is.
+runs ROUNDS rounds on the package LEARN with whole runs on the reserved package RESERVED, whose environments are cached
+in the folder ENVIRONMENTS, and prints JSON of what they came to. A child is forked for each PHASE, which gets SIGKILL
+when it comes to that phase; the last one goes on to the end. Only the engine is missing. The embedded model's file is
+replaced by that of a tiny BASE with random weights, which is served, trained and measured as the embedded model is.
 """
 
 import json
@@ -13,8 +13,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,6 @@ from training.operation.log import EventKind, OperationLog
 from training.operation.loop import operate
 from training.operation.orders import OperateOrder, OperationSteps
 
-ROUNDS = 2
 PHASES = ("retention", "campaign", "curate", "fit", "answer", "gate", "whole", "upkeep", "end")
 _ANSWER_TOKENS = 64
 _GIB = 2**30
@@ -78,19 +77,29 @@ def prepare(root: Path, base: Path, reserved: Path) -> None:
         add_base(world.curated, root / "data", file, "tiny", gguf=True)
 
 
-def run_rounds(root: Path, learn: Path, reserved: Path, environments: Path, stop_at: str = "") -> None:
-    """Run the rounds, or until the process comes to a phase, where it kills itself."""
+def run_rounds(root: Path, learn: Path, reserved: Path, environments: Path, rounds: int, stop_at: str = "") -> None:
+    """Run until so many rounds have ended, or until the process comes to a phase, where it kills itself."""
     context = open_context(settings_of(root))
     os.environ["CRA_DATA_DIR"] = str(context.settings.data_dir)  # where the embedded model looks for adapters
     steps = _steps(context.settings, environments, learn, stop_at)
     if stop_at in tuple(EventKind):
         _kill_before(EventKind(stop_at))
-    improve = ImproveOrder(min_organisations=1, samples=1, limit=1, base="tiny", override="a test", end_to_end_limit=1)
-    order = OperateOrder(improve=improve, whole_runs=(reserved,))
     log = OperationLog(context.settings.data_dir)
-    ended = sum(event.kind is EventKind.END for event in log.events())
-    if ended < ROUNDS:
-        operate(context, steps, order, ROUNDS - ended)
+    while (ended := sum(event.kind is EventKind.END for event in log.events())) < rounds:
+        _learn_more(root, ended)
+        improve = ImproveOrder(
+            min_organisations=1, samples=1, limit=ended + 1, base="tiny", override="a test", end_to_end_limit=1
+        )
+        operate(context, steps, OperateOrder(improve=improve, whole_runs=(reserved,)), 1)
+
+
+def _learn_more(root: Path, ended: int) -> None:
+    """Gold runs on another repository before each round after the first: what is new to learn from."""
+    world, name = World(root / "data"), f"extra-{ended}"
+    done = root / name
+    if ended and not done.exists():
+        varied_gold_runs(world, Repository(name))
+        done.touch()
 
 
 def _kill_before(kind: EventKind) -> None:
@@ -186,19 +195,19 @@ def _in_child(do: Callable[[], None]) -> int:
 def main() -> None:
     """Run, with the kills that are asked for, and print what it came to."""
     root, learn, reserved, environments, base = map(Path, sys.argv[1:6])
-    with ExitStack():
-        for phase in sys.argv[6:]:
-            status = _in_child(lambda phase=phase: _run(root, base, learn, reserved, environments, phase))
-            if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
-                sys.exit(f"phase {phase} was not killed: status {status}")
-    if status := _in_child(lambda: _run(root, base, learn, reserved, environments)):
+    rounds = int(sys.argv[6])
+
+    def run(phase: str) -> None:
+        prepare(root, base, reserved)
+        run_rounds(root, learn, reserved, environments, rounds, phase)
+
+    for phase in sys.argv[7:]:
+        status = _in_child(partial(run, phase))
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+            sys.exit(f"phase {phase} was not killed: status {status}")
+    if status := _in_child(partial(run, "")):
         sys.exit(f"the last child ended with status {status}")
     print(json.dumps(came_to(root)))
-
-
-def _run(root: Path, base: Path, learn: Path, reserved: Path, environments: Path, phase: str = "") -> None:
-    prepare(root, base, reserved)
-    run_rounds(root, learn, reserved, environments, phase)
 
 
 if __name__ == "__main__":

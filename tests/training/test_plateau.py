@@ -102,6 +102,8 @@ def test_rounds_in_which_nothing_was_judged() -> None:
     refused = {**nothing, "reason": "teacher-share: 1 of 10 examples (10%) are not the student's own"}
     assert judged(past(1, **refused), past(2, **refused)) == (State.STOPPED, "teacher-share")
     assert judged(past(1, **refused), past(2, **refused), offered=["b"]) == (State.GOES_ON, "")
+    without = {**nothing, "reason": "scope-v2-0123456789ab: the adapter has no effect on the trial prompts"}
+    assert judged(past(1, **without), past(2, **without)) == (State.STOPPED, "failed")
 
 
 def test_after_two_rounds_without_a_new_repository_it_waits_for_one() -> None:
@@ -136,6 +138,16 @@ def test_few_repositories_or_few_instances_show_no_plateau() -> None:
     assert judged(*rounds, measures=alone, offered=["r4"]) == (State.GOES_ON, "")
     small = [whole(n, same[:2]) for n in (1, 2, 3)]  # 16 instances without a change exclude no gain of 0.05
     assert judged(*rounds, measures=small, offered=["r4"]) == (State.GOES_ON, "")
+
+
+@pytest.mark.parametrize(("items", "repositories", "rule"), [
+    (1, 1, "power"), (50, 8, "power"), (500, 1, "power"), (500, 8, "plateau"),
+])  # fmt: skip
+def test_answers_that_are_all_equal_show_no_plateau_if_they_are_few(items: int, repositories: int, rule: str) -> None:
+    equal = {"low": 0.0, "high": 0.0, "items": items, "repositories": repositories, "power": None}
+    report = gate(None).model_copy(update={"tests": (gate(None).tests[0].model_copy(update=equal),)})
+    rounds = [past(n, gates=[report], fresh=["a"] if n == 1 else []) for n in (1, 2)]
+    assert judged(*rounds)[1] == rule
 
 
 def test_a_fall_of_whole_runs_is_no_plateau() -> None:

@@ -68,7 +68,7 @@ def test_the_control_is_the_sibling_on_the_same_data_with_the_whole_window(curat
     tuned(curated, tmp_path, 6, "a", tokens=4096)  # on longer rows
     lone = found(curated, tmp_path, reduced)
     assert lone is not None and lone.control is None
-    command = how_to_tune(lone)
+    command = how_to_tune(lone, tmp_path)
     assert "CRA_TRAINING__MAX_TOKENS=1024" in command and "--base old" in command
 
     control = tuned(curated, tmp_path, 4, "a")
@@ -89,7 +89,7 @@ def test_a_gain_over_the_base_in_use_promotes_no_window_that_its_control_does_no
 
     lone = found(curated, tmp_path, reduced)
     assert lone is not None
-    without = judge_window(gain, lone, None)
+    without = judge_window(gain, lone, None, tmp_path)
     assert (without.verdict, without.window and without.window.justified) == (GateVerdict.INCONCLUSIVE, False)
     assert "cra bases tune" in without.reason
     bases.note(reduced, without)
@@ -99,10 +99,10 @@ def test_a_gain_over_the_base_in_use_promotes_no_window_that_its_control_does_no
     control = tuned(curated, tmp_path, 4, "a")
     both = found(curated, tmp_path, reduced)
     assert both is not None
-    unsure = judge_window(gain, both, report_on(reduced, control, GateVerdict.INCONCLUSIVE))
+    unsure = judge_window(gain, both, report_on(reduced, control, GateVerdict.INCONCLUSIVE), tmp_path)
     assert unsure.verdict is GateVerdict.INCONCLUSIVE
     assert any(f"not justified against its control {control.name}" in line for line in base_lines(unsure))
-    better = judge_window(gain, both, report_on(reduced, control, GateVerdict.PROMOTE))
+    better = judge_window(gain, both, report_on(reduced, control, GateVerdict.PROMOTE), tmp_path)
     assert (better.verdict, better.reason) == (gain.verdict, gain.reason)
     bases.note(reduced, better)
     assert bases.promote(reduced.name).now == reduced

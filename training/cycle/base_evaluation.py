@@ -31,6 +31,7 @@ from training.cycle.forgetting import INSTRUCTIONS
 from training.cycle.served_base import check_served
 from training.cycle.steps import TrainingSteps
 from training.cycle.window_control import judge_window, reduced_window
+from training.data.datasets import dataset_or_mixture
 
 
 def evaluate_base(
@@ -49,7 +50,8 @@ def evaluate_base(
     Raises UsageError for a base that was not tuned here, RegistryError, EvaluationError; InfrastructureError where the
     answers of a campaign are not those of its base.
     """
-    registry, bases = BaseRegistry(context.curated, context.settings.data_dir), list_bases(context.curated)
+    data_dir, bases = context.settings.data_dir, list_bases(context.curated)
+    registry = BaseRegistry(context.curated, data_dir)
     challenger = named_base(context.curated, name)
     champion = registry.champion(challenger) if against is None else named_base(context.curated, against)
     registry.verify(challenger)
@@ -59,11 +61,11 @@ def evaluate_base(
     control = None
     if reduced is not None and reduced.control is not None and reduced.control.id != champion.id:
         control = _compared(context, steps, (reduced.control, challenger), held_out, None)
-        registry.note(challenger, judge_window(control, reduced, control))
+        registry.note(challenger, judge_window(control, reduced, control, data_dir))
     report = _compared(context, steps, (champion, challenger), held_out, planning)
     if reduced is not None:
         against_control = report if reduced.control is not None and reduced.control.id == champion.id else control
-        report = judge_window(report, reduced, against_control)
+        report = judge_window(report, reduced, against_control, data_dir)
     registry.note(challenger, report)
     return report
 
@@ -167,7 +169,7 @@ def _disagreeing(measured: BaseMeasures) -> list[str]:
 def held_out_of(context: TrainingContext, registry: BaseRegistry, lineage: BaseLineage, named: Path | None) -> HeldOut:
     """The rows of the dataset that a base was trained on, or of a named one, without repositories that it or a base
     before it was trained on. Raises EvaluationError where it is not known which these are."""
-    own = find_dataset(context.settings.data_dir, lineage.dataset)
+    own = dataset_or_mixture(context.settings.data_dir, lineage.dataset)
     seen = set().union(*(_trained_on(context, each) for each in _before(context, registry, lineage)))
     if named is not None and named != own:
         return held_out_rows(named, own=False, seen=seen | _trained_on(context, lineage), role=lineage.role)
@@ -197,7 +199,7 @@ def _before(context: TrainingContext, registry: BaseRegistry, lineage: BaseLinea
 
 def _trained_on(context: TrainingContext, lineage: BaseLineage) -> set[str]:
     """The repositories that a base was trained on; where its dataset is not at hand, all that the dataset is of."""
-    if (found := find_dataset(context.settings.data_dir, lineage.dataset)) is not None:
+    if (found := dataset_or_mixture(context.settings.data_dir, lineage.dataset)) is not None:
         return trained_repositories_of(found)
     recorded = dataset_repositories(context.raw_engine, [lineage.dataset]).get(lineage.dataset)
     if recorded is None:
@@ -206,12 +208,6 @@ def _trained_on(context: TrainingContext, lineage: BaseLineage) -> set[str]:
             f"put it back under {context.settings.data_dir / 'datasets'}"
         )
     return set(recorded)
-
-
-def find_dataset(data_dir: Path, dataset: str) -> Path | None:
-    """The directory of a dataset or mixture by its id; None if it is not there."""
-    found = [*(data_dir / "datasets").glob(f"*-{dataset[:12]}"), *(data_dir / "mixtures").glob(f"*-{dataset[:12]}")]
-    return found[0] if found else None
 
 
 def _about(rows: HeldOut) -> Sequence[str]:

@@ -120,10 +120,17 @@ def check_uncontaminated(hits: Sequence[str]) -> None:
 
 
 def check_diversity(changes: RateChanges, settings: GuardrailSettings, level: float | None = None) -> None:
-    """Require that pass@k does not fall unless pass@1 does (loss of diversity). `level` is the p of one look, where
-    there are several."""
-    at_1, at_k, alpha = *changes, settings.end_to_end_alpha
-    if at_k.is_loss(settings.pass_at_k_margin, alpha, level) and not at_1.is_loss(settings.end_to_end_margin, alpha):
+    """Require that pass@k does not fall unless pass@1 does (loss of diversity).
+
+    `level` is the p of one look, where there are several: the spread between both must then have fallen at this level,
+    in place of pass@k, which chance moves more. With too few instances for any p each fall of pass@k counts.
+    """
+    at_1, at_k, spread = changes
+    alpha, margin = settings.end_to_end_alpha, settings.pass_at_k_margin
+    lost = at_k.is_loss(margin, alpha)
+    if level is not None and spread is not None and at_k.smallest_p <= alpha:
+        lost = at_k.fall > margin and spread.p <= level
+    if lost and not at_1.is_loss(settings.end_to_end_margin, alpha):
         raise GuardrailError(
             DIVERSITY,
             f"pass@k fell from {at_k.before:.3f} to {at_k.after:.3f} while pass@1 went from {at_1.before:.3f} to "

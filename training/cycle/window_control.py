@@ -5,6 +5,7 @@ sibling separates the two: it was trained on the same rows, by the same recipe, 
 promotes the candidate over its control, the window is not justified, and nothing is promoted.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 from models.base_evaluation import BaseReport, WindowControl
@@ -13,6 +14,7 @@ from training.adapters.registry.base_registry import BaseRegistry
 from training.adapters.registry.base_statement import BaseLineage
 from training.bases.bases import PARENT, Base
 from training.bases.windows import has_smaller_window
+from training.data.datasets import dataset_or_mixture
 
 _RECIPE = ("learning_rate", "epochs", "batch_size", "max_steps", "max_tokens", "masters", "tokens", "watch")
 """What a control's recipe shares, and the tokens of the training."""
@@ -37,10 +39,10 @@ def reduced_window(registry: BaseRegistry, bases: list[Base], base: Base) -> Red
     return ReducedWindow(base, parent, controls[-1] if controls else None, lineage)
 
 
-def judge_window(report: BaseReport, reduced: ReducedWindow, against: BaseReport | None) -> BaseReport:
+def judge_window(report: BaseReport, reduced: ReducedWindow, against: BaseReport | None, data_dir: Path) -> BaseReport:
     """A report on a base with a smaller window, with what the gate says of it `against` its control (None: there is no
     control): a promotion that the control does not bear out is inconclusive."""
-    judged = _judged(reduced, against)
+    judged = _judged(reduced, against, data_dir)
     changes: dict[str, object] = {"window": judged}
     if report.verdict is GateVerdict.PROMOTE and not judged.justified:
         reason = f"{report.reason.partition('; ')[0]} is a gain, but the window is not justified: {judged.reason}"
@@ -48,20 +50,24 @@ def judge_window(report: BaseReport, reduced: ReducedWindow, against: BaseReport
     return report.model_copy(update=changes)
 
 
-def _judged(reduced: ReducedWindow, against: BaseReport | None) -> WindowControl:
+def _judged(reduced: ReducedWindow, against: BaseReport | None, data_dir: Path) -> WindowControl:
     sizes = {"window": reduced.base.facts["window"], "whole": reduced.parent.facts["window"]}
     if reduced.control is None or against is None:
-        return WindowControl(**sizes, control=None, verdict=None, reason=f"it has no control; {how_to_tune(reduced)}")
+        return WindowControl(
+            **sizes, control=None, verdict=None, reason=f"it has no control; {how_to_tune(reduced, data_dir)}"
+        )
     return WindowControl(**sizes, control=reduced.control.name, verdict=against.verdict, reason=against.reason)
 
 
-def how_to_tune(reduced: ReducedWindow) -> str:
-    """The command that makes the control of a base."""
+def how_to_tune(reduced: ReducedWindow, data_dir: Path) -> str:
+    """The command that makes the control of a base: on the same dataset, or with the same mixture."""
     lineage = reduced.lineage
-    data = "--mix the same mixture" if lineage.datasets else f"--dataset the one of {lineage.dataset[:12]}"
     tokens = lineage.config.get("max_tokens")
     limit = "" if tokens is None else f"CRA_TRAINING__MAX_TOKENS={tokens} "
-    return f"run `{limit}cra bases tune {lineage.role} --base {reduced.parent.name} {data}`, without --window"
+    command = f"{limit}cra bases tune {lineage.role} --base {reduced.parent.name}"
+    if lineage.datasets:
+        return f"run `{command} --mix FILE` with the same mixture, without --window"
+    return f"run `{command} --dataset {dataset_or_mixture(data_dir, lineage.dataset) or 'DIR'}`, without --window"
 
 
 def _is_control(registry: BaseRegistry, base: Base, lineage: BaseLineage, parent: Base) -> bool:

@@ -19,6 +19,12 @@ def dataset_dir(data_dir: Path, target: TrainingTarget, dataset: str) -> Path:
     return data_dir / "datasets" / f"{target.value}-{dataset[:12]}"
 
 
+def dataset_or_mixture(data_dir: Path, dataset: str) -> Path | None:
+    """The directory of a dataset or mixture by its id; None if it is not there."""
+    found = [*(data_dir / "datasets").glob(f"*-{dataset[:12]}"), *(data_dir / "mixtures").glob(f"*-{dataset[:12]}")]
+    return found[0] if found else None
+
+
 def newest_dataset(raw: RawStore, data_dir: Path, target: TrainingTarget) -> Path:
     """The directory of a target's newest dataset. Raises TrainingError if there is none."""
     newest = datasets.newest_dataset_id(raw.engine, target)

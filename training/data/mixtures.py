@@ -69,7 +69,9 @@ def read_mixture(file: Path) -> MixtureSettings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{file}: {where + ': ' if where else ''}{first['msg']}") from error
+        raise UsageError(
+            f"{file}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
+        ) from error
 
 
 def make_mixture(

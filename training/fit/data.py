@@ -258,15 +258,19 @@ def _check(file: Path, rows: Mapping[str, Sequence[object]], too_long: Counter[s
     """Raises TrainingError without rows to train on, or if too large a share of all is too long."""
     count = too_long.total()
     if not rows["train"]:
-        longer = f"; all {count} are longer than training.max_tokens = {recipe.max_tokens}" if count else ""
+        longer = f"; all {count} are longer than {_limit(recipe)}" if count else ""
         raise TrainingError(f"{file}: no rows to train on{longer}")
     every = count + sum(map(len, rows.values()))
     if count > recipe.max_too_long * every:
         stages = ", ".join(f"{stage} {number}" for stage, number in sorted(too_long.items()))
         raise TrainingError(
-            f"{file}: {count} of {every} rows are longer than training.max_tokens = {recipe.max_tokens} ({stages}), "
+            f"{file}: {count} of {every} rows are longer than {_limit(recipe)} ({stages}), "
             f"more than training.max_too_long = {recipe.max_too_long:.0%}; raise either, or curate with smaller windows"
         )
+
+
+def _limit(recipe: Recipe) -> str:
+    return f"training.max_tokens = {recipe.max_tokens} (or --window, where that is smaller)"
 
 
 def _check_objectives(file: Path, rows: Sequence[TrainingRow], recipe: Recipe) -> None:

@@ -17,6 +17,7 @@ That takes instances that passed before: with too few of them no fall is signifi
 two every fall beyond the margin counts as a loss of diversity (`too_few_instances` says so).
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -32,11 +33,13 @@ from training.cycle import guardrails
 from training.cycle.past_rounds import PastRound
 from training.cycle.promotion import WITHHELD
 from training.operation.measuring import Measure, repository_of
-from training.operation.standing import FALL, GOES_ON, PLATEAU, POWER, Standing, State
+from training.operation.standing import FAILED, FALL, GOES_ON, PLATEAU, POWER, Standing, State
 
 GATE_GAIN = 0.05
 """The gain for which gates state their power (`MetricTest.power`)."""
 _NO_WIDTH = 1e-9
+_RULE = re.compile(r"[a-z]+(-[a-z]+)*")
+"""The name of a guardrail, with which its reason begins; other refusals begin with anything."""
 NOTHING_NEW = "no new examples"
 """How a round's skipped target begins where nothing was left to learn from."""
 
@@ -135,7 +138,8 @@ def _unjudged(evidence: Evidence, last: Sequence[PastRound], said: str) -> Stand
         reason = f"{said}, as there are no new examples; waiting for repositories: give one to `cra ingest`"
         return Standing(state=State.WAITING, rule=guardrails.FRESH_REPOSITORIES, reason=reason)
     first = next(reason for reason in reasons if not reason.startswith(NOTHING_NEW))
-    rule = first.partition(":")[0]
+    named = first.partition(":")[0]
+    rule = named if _RULE.fullmatch(named) else FAILED
     return Standing(state=State.STOPPED, rule=rule, reason=f"{said}: every target was refused ({first})")
 
 
@@ -154,8 +158,9 @@ def _weak_gates(rounds: Sequence[PastRound], limits: GuardrailSettings) -> str:
 
 def _power(test: MetricTest, limits: GuardrailSettings) -> float:
     """The power for the smallest gain that matters, at least: a gate states it for a gain of 0.05, and one whose
-    interval excludes a gain of that size has shown as much."""
-    if test.high < limits.plateau_gain:
+    interval over at least five repositories excludes a gain of that size has shown as much."""
+    high = test.high + (_unseen_share(test.items) if test.high - test.low < _NO_WIDTH else 0.0)
+    if high < limits.plateau_gain and test.repositories >= FEW_REPOSITORIES:
         return 1.0
     return (test.power or 0.0) if limits.plateau_gain >= GATE_GAIN else 0.0
 
@@ -194,13 +199,18 @@ def _fell_for_sure(
 
 
 def _change(gains: Mapping[str, Sequence[float]]) -> tuple[float, float]:
-    """The 95% interval of the mean change. The bootstrap's has no width where all changes are equal; with n instances
-    that did not change, up to 1 - 0.025^(1/n) of all may (Clopper and Pearson, 1934, for none of n)."""
+    """The 95% interval of the mean change. The bootstrap's has no width where all changes are equal: what was not seen
+    is added on both sides."""
     low, high = interval(gains)
     if high - low < _NO_WIDTH:
-        unseen = 1 - 0.025 ** (1 / sum(len(each) for each in gains.values()))
+        unseen = _unseen_share(sum(len(each) for each in gains.values()))
         low, high = max(-1.0, low - unseen), min(1.0, high + unseen)
     return low, high
+
+
+def _unseen_share(count: int) -> float:
+    """The share of all that may differ where none of so many did (Clopper and Pearson, 1934, for none of n)."""
+    return float(1 - 0.025 ** (1 / max(1, count)))
 
 
 def _gains(before: Measure, after: Measure) -> dict[str, list[float]]:

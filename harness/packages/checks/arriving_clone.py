@@ -51,11 +51,15 @@ def remove_caches(repo: Path) -> None:
 
 
 def check_refs(git: Git) -> None:
-    """Raise PackageRefused for refs that are neither branches nor tags, or far too many."""
+    """Raise PackageRefused for refs that are neither branches nor tags, that lead to nothing, or far too many.
+
+    Objects must have passed `check_object_sizes`: git follows deltas to say what a ref leads to.
+    """
     try:
-        listed = git.output("for-each-ref", "--format=%(refname)").decode(errors="surrogateescape").split("\n")[:-1]
+        told = git.output("for-each-ref", "--format=%(objecttype) %(refname)").decode(errors="surrogateescape")
     except CommandFailed as error:
         raise PackageRefused(RefusalReason.GIT_REFS, "git cannot read the refs of repo; prepare it again") from error
+    listed = [line.partition(" ")[2] for line in told.split("\n")[:-1]]
     if len(listed) > _REFS:
         raise PackageRefused(RefusalReason.GIT_REFS, f"repo has {len(listed)} refs, over {_REFS}; leave some out")
     for name in listed:

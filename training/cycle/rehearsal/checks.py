@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.sets import copy_of_reserved, reserved_repositories
+from evals.sets import all_sets, copy_of_reserved, reserved_repositories
 from harness.packages.contents import package_content
 from harness.packages.package import package_findings, read_package
 from models.errors import GuardrailError, NotOperational, UsageError
@@ -87,7 +87,8 @@ def check_packages(context: TrainingContext, order: RehearsalOrder) -> Outcome:
     """Check all files of the packages: manifest, clone, wheels. Nothing of them is run.
 
     Reserved repositories are for measuring, all others to learn from. Raises NotOperational for a fault of a package,
-    GuardrailError if one is a copy of a reserved repository under another name, or if nothing is left to learn from.
+    or without anything to measure by; GuardrailError if one is a copy of a reserved repository under another name, or
+    if nothing is left to learn from.
     """
     held = reserved_repositories(context.curated, context.raw_engine)
     learn, measure, instances = list[Path](), list[Path](), 0
@@ -112,6 +113,11 @@ def check_packages(context: TrainingContext, order: RehearsalOrder) -> Outcome:
             guardrails.HELD_OUT,
             f"none of {len(order.packages)} packages with valid instances is free to learn from: {len(measure)} are "
             "reserved for evaluation; add a package of another repository",
+        )
+    if not measure and len(learn) == 1 and not any(each.target is TARGET for each in all_sets(context.curated)):
+        raise NotOperational(
+            f"no evaluation set of {TARGET.value} is frozen, and there is no package to make one of; add a second "
+            f"package, or freeze one: cra eval-sets build --target {TARGET.value} --repository NAME"
         )
     figures = {
         "learn": [str(path) for path in learn],

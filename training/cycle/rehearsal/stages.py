@@ -11,7 +11,7 @@ from typing import Any
 from evals.sets import all_sets, build_set, freeze, latest_set
 from harness.packages.package import read_package
 from models.curation_settings import CurationRequest
-from models.errors import EvaluationError, NotOperational
+from models.errors import NotOperational
 from models.evaluation import EvaluationSet
 from models.rehearsal import RehearsalOrder
 from store.database import reading
@@ -73,7 +73,7 @@ def _first_unsolved(
 
 def find_evaluation_set(context: TrainingContext, order: RehearsalOrder, packages: Figures) -> Outcome:
     """The frozen set, or its first items; without one, a set of a reserved package or the last one to learn from, which
-    is frozen and reserved in the rehearsal's database only. Raises EvaluationError if there is one package only."""
+    is frozen and reserved in the rehearsal's database only."""
     learn, measure = packages["learn"], packages["measure"]
     if any(each.target is TARGET for each in all_sets(context.curated)):
         whole = latest_set(context.curated, TARGET)
@@ -81,11 +81,6 @@ def find_evaluation_set(context: TrainingContext, order: RehearsalOrder, package
         used = tuple(sorted({item.repository for item in items}))
         chosen = EvaluationSet(target=TARGET, repositories=used, items=items)
     else:
-        if not measure and len(learn) == 1:
-            raise EvaluationError(
-                f"no evaluation set of {TARGET.value} is frozen, and there is no package to make one of; add a second "
-                f"package, or freeze one: cra eval-sets build --target {TARGET.value} --repository NAME"
-            )
         if not measure:
             learn, measure = learn[:-1], learn[-1:]
         names = [read_package(Path(path)).manifest.name for path in measure]

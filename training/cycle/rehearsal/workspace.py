@@ -36,9 +36,10 @@ MARK = "is-a-rehearsal"
 TARGET = TrainingTarget.SCOPE
 REASON = "rehearsal"
 """Stands in the log of decisions as a person's reason would."""
-_BATCH, _VALIDATION, _RANK = 2, 2, 8
-_TRAINED_WINDOW, _EMBEDDED_WINDOW = 1280, 3072
-"""Tokens of a prompt with its answer that a processor trains on, or that the embedded model reads, in seconds."""
+_BATCH, _VALIDATION, _RANK = 1, 1, 8
+_TRAINED_WINDOW, _EMBEDDED_WINDOW, _EMBEDDED_ANSWER = 1280, 2560, 128
+"""Tokens of a prompt with its answer that a processor trains on, or that the embedded model reads, in seconds; and of
+its answers, which take it the longest."""
 
 
 class Workspace:
@@ -160,8 +161,10 @@ class Workspace:
         windows = dict.fromkeys(Stage, _EMBEDDED_WINDOW) if embedded else {}
         if choose_backend(training.backend) == "trl-cpu":
             windows |= dict.fromkeys(TARGET.stages, _TRAINED_WINDOW)
-        if short := windows | models.windows:
-            found["CRA_MODELS__WINDOWS"] = json.dumps({stage.value: tokens for stage, tokens in short.items()})
-        if embedded and not models.endpoint(student).base:
-            found["CRA_MODELS__ENDPOINTS"] = json.dumps({student: {"base": base}})
+        if windows := windows | models.windows:
+            found["CRA_MODELS__WINDOWS"] = json.dumps({stage.value: tokens for stage, tokens in windows.items()})
+        if embedded:
+            own = models.endpoint(student)
+            most = min(own.answer_tokens or _EMBEDDED_ANSWER, _EMBEDDED_ANSWER)
+            found["CRA_MODELS__ENDPOINTS"] = json.dumps({student: {"base": own.base or base, "answer_tokens": most}})
         return found
