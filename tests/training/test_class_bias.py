@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.recall_floor import fewest_rows
+from evals.recall_floor import RecallFloor, fewest_rows
 from evals.scoring import Question, evaluation_id
 from evals.thresholds import LEAST_RECALLS
 from models.chat import Message
@@ -32,7 +32,7 @@ from training.bases.chat_format import ChatFormat
 from training.cycle.context import TrainingContext
 from training.cycle.evaluation import evaluation_ids
 from training.cycle.local_answers import LocalAnswerer
-from training.fit.class_bias import FOLDS, _best, fit_bias
+from training.fit.class_bias import FOLDS, _best, fit_bias, floor_of
 from training.fit.decision_scores import DecisionScores, macro_f1
 from training.fit.fitting import Fit, fit_sft
 from training.fit.recipe import Recipe, recipe_for
@@ -97,6 +97,42 @@ def test_the_recall_that_the_gate_asks_for_is_fitted_for_where_it_costs_no_macro
     few = shy(40, seed=3)
     assert few.gold.count(relevant) < fewest_rows(LEAST_RECALLS["relevant"])
     assert fit_bias(few, range(40), TOKENS).least_recall is None
+
+
+def leaning(seed: int, count: int = 90) -> DecisionScores:
+    """A judge that favours `relevant` at times, and finds nearly all of it without offsets."""
+    generator = random.Random(seed)
+    lean, rows = [generator.uniform(-1, 1) for _ in LABELS], []
+    for _ in range(count):
+        gold = generator.choices((0, 1, 2), (0.45, 0.3, 0.25))[0]
+        logits = [generator.gauss(1.5 if label == gold else 0.0, 1.0) + lean[label] for label in range(3)]
+        rows.append((gold, [logits[0], logits[1] + generator.choice((0.0, 1.0)), logits[2]]))
+    return scored(rows)
+
+
+def test_offsets_for_a_recall_never_miss_more_than_none_do() -> None:
+    already = 0
+    for seed in range(60):
+        scores = leaning(seed)
+        logs, gold = np.asarray(scores.log_probs), np.asarray(scores.gold)
+        for floor in (RecallFloor(1, 0.7), RecallFloor(1, 0.85)):
+            allowed = floor.allowed(scores.gold)
+            if allowed is None or int((logs.argmax(1)[gold == 1] != 1).sum()) > allowed:
+                continue
+            already += 1
+            found = (logs + _best(logs, gold, floor)).argmax(1)
+            assert int((found[gold == 1] != 1).sum()) <= allowed, (seed, floor)
+            assert macro_f1(found.tolist(), scores.gold) >= macro_f1(scores.chosen, scores.gold)
+    assert already > 20
+
+
+def test_a_recall_is_asked_for_only_where_every_fold_leaves_enough_of_the_class() -> None:
+    gold = [1] * 20 + [0] * 80
+    scores = scored([(label, [0.0, 0.0, 0.0]) for label in gold])
+    spread, bunched = list(range(100)), [0] * 12 + list(range(1, 89))
+    assert fewest_rows(LEAST_RECALLS["relevant"]) == 15
+    assert floor_of(scores, spread) is not None
+    assert floor_of(scores, bunched) is None, "without the first fold too few are left"
 
 
 def test_a_class_that_no_row_decides_for_has_no_offset() -> None:

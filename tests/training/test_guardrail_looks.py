@@ -7,6 +7,7 @@ import pytest
 from benchmarks.guardrail_looks import LIMITS, corrected, draw, stopped_at, uncorrected
 from evals.spending import level
 from training.operation.measuring import Measure, measured
+from training.operation.plateau import too_few_instances
 
 ROUNDS, INSTANCES, SAMPLES, OPERATIONS = 30, 10, 4, 60
 
@@ -48,3 +49,20 @@ def test_turns_after_which_the_same_adapters_serve_are_no_further_look() -> None
     changing = [whole(turn, turn % 2) for turn in range(1, 20)]
     assert corrected([*changing, whole(20, 6)]) is None, "the twentieth look wants more"
     assert corrected([*changing, whole(20, 40)]) is not None
+
+
+def test_too_few_instances_to_see_a_collapse_are_said_before_it_comes() -> None:
+    def whole(turn: int, instances: int, alike: bool = False) -> Measure:
+        """Instances of which one sample of four passes; alike: all samples of each fourth, and no others."""
+        passes = {(f"r{n}@{n}", k): (n % 4 == 0 if alike else k == 0) for n in range(instances) for k in range(4)}
+        return measured(turn, turn, {}, passes | {("other@0", turn): False})
+
+    assert too_few_instances([], LIMITS) == ""
+    for instances in (1, 4, 6, 8, 12, 40):
+        calm = [whole(turn, instances) for turn in range(1, 10)]
+        seen = corrected([*calm, whole(10, instances, alike=True)]) is not None
+        said = too_few_instances(calm, LIMITS)
+        assert seen or said, instances
+        assert ("by chance" in said) is (instances < 2)
+    assert too_few_instances(calm, LIMITS) == ""
+    assert "at look 9" in too_few_instances([whole(turn, 6) for turn in range(1, 10)], LIMITS)

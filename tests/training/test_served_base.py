@@ -8,9 +8,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+from models.chat import Message, prompt_text
 from models.errors import InfrastructureError
 from models.plans import MetaPlan, MetaPlanPart, PartPlan, PlanStep, Target
 from models.protocols import Request, Stage
+from store.runs.own_answers import OwnAnswer
 from tests.support.pairs_material import Repository, World
 from tests.support.plain_steps import student_settings
 from tests.support.tiny import make_tiny_base
@@ -19,7 +21,7 @@ from training.bases.chat_format import ChatFormat
 from training.bases.loading import loaded_base
 from training.cycle.base_planning import PlanningCampaigns
 from training.cycle.context import TrainingContext, open_context
-from training.cycle.served_base import check_served, free_text
+from training.cycle.served_base import _Answer, _pairs, check_served, free_text
 
 NAMES = tuple(f"lib{number}" for number in range(6))
 WRITTEN = 80
@@ -140,6 +142,38 @@ def test_bases_that_answer_alike_and_answers_of_adapters_say_nothing(world: Worl
     campaign(world, pair[1], "adapted", adapter="planning-v1")
     with pytest.raises(InfrastructureError, match="no answer without an adapter"):
         checked(world, pair, "adapted", "before")
+
+
+def of_letters(folder: Path) -> Path:
+    """The tiny base with a tokenizer of single bytes."""
+    made = make_tiny_base(folder)
+    file = made / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    tokenizer["model"]["merges"] = []
+    file.write_text(json.dumps(tokenizer))
+    return made
+
+
+def test_bases_with_other_tokens_are_compared_by_the_same_characters(tmp_path: Path) -> None:
+    chats = [ChatFormat.load(path) for path in (make_tiny_base(tmp_path / "words"), of_letters(tmp_path / "letters"))]
+    text = '{"why": "it is so, and what the change is about is the context.", "x": "two words"}'
+    answer = OwnAnswer("a", prompt_text((Message(role="user", content="Plan"),)), text, "", 0.0)
+
+    def counted(chat: ChatFormat, side: _Answer) -> str:
+        return str(chat.tokenizer.decode([side.ids[place] for place in side.counted]))
+
+    [(one, other)] = _pairs([answer], chats, 4096)
+    assert len(one.counted) < len(other.counted)
+    assert counted(chats[0], one) == counted(chats[1], other)
+    assert "and what the change" in counted(chats[0], one)
+
+
+def test_greedy_answers_are_read_as_cold_ones(tmp_path: Path) -> None:
+    chat = ChatFormat.load(make_tiny_base(tmp_path / "base"))
+    answer = OwnAnswer("a", prompt_text((Message(role="user", content="Plan"),)), '{"why": "it is so"}', "", 0.0)
+    for asked, read in ((0.0, 0.3), (0.3, 0.3), (0.7, 0.7), (1.0, 1.0)):
+        [(one, _)] = _pairs([answer._replace(temperature=asked)], [chat, chat], 4096)
+        assert one.temperature == read
 
 
 @pytest.mark.parametrize(

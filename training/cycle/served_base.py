@@ -6,10 +6,12 @@ e^-10 at most if the other base wrote them (Ville's inequality). Only free text 
 after its first space. The rest follows from a schema at the server as much as from the model. There, a server's
 quantisation, a cut of unlikely tokens, and what a schema forbids within strings are all that the test leaves out.
 
+Where the bases have other tokens, those of both stand for the same characters. Greedy answers are read as cold ones.
 Two bases are told apart, no more: a third one may be nearer to either.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +36,8 @@ EVIDENCE = 10.0
 """The least log likelihood ratio, in nats, that says which base wrote a campaign's answers."""
 STAGES = frozenset({Stage.META_PLAN, Stage.PART_PLAN, Stage.TEST_PLAN, Stage.ADJUSTMENT, Stage.TASK_ANALYSIS})
 """Stages of the reasoning role whose answers have free text."""
+_VERSION = 2
+"""Raised when the same answers would give another ratio."""
 _COLDEST = 0.3
 """Sampling at a lower temperature is tested as at this one: near 0 a server's rounding decides."""
 
@@ -53,11 +57,17 @@ class _Kept(Frozen):
 
 
 class _Answer(NamedTuple):
-    """Prompt and answer as token ids, the places that count, and the temperature."""
+    """Prompt and answer as token ids, the places that may count by stretch of free text, each with its characters
+    (from, to), and the temperature."""
 
     ids: list[int]
-    counted: list[int]
+    stretches: list[list[tuple[int, tuple[int, int]]]]
     temperature: float
+
+    @property
+    def counted(self) -> list[int]:
+        """The places that count."""
+        return [place for stretch in self.stretches for place, _ in stretch]
 
 
 def check_served(
@@ -79,7 +89,8 @@ def check_served(
         for name, (campaign, identity) in zip(campaigns, identities(connection, campaigns), strict=True):
             recorded[name] = own_answers(connection, campaign, identity, STAGES, ANSWERS)
     texts = "\n".join("\t".join(map(str, (name, *each))) for name, rows in recorded.items() for each in rows)
-    key = hashlib.sha256(f"{champion.id} {challenger.id} {thinking} {max_tokens}\n{texts}".encode()).hexdigest()
+    asked = f"{_VERSION} {champion.id} {challenger.id} {thinking} {max_tokens}"
+    key = hashlib.sha256(f"{asked}\n{texts}".encode()).hexdigest()
     path = context.settings.data_dir / "evaluations" / "bases" / f"served-{key}.json"
     kept = read_measures(path, _Kept)
     if kept is None:
@@ -135,9 +146,23 @@ def _ratios(
 
 
 def _pairs(rows: Sequence[OwnAnswer], chats: Sequence[ChatFormat], max_tokens: int) -> list[tuple[_Answer, _Answer]]:
-    """The answers as tokens of both bases, without those that one of them cannot read."""
+    """The answers as tokens of both bases, without those that one of them cannot read. In each stretch of free text the
+    tokens of both stand for the same characters, as likelihoods of other texts cannot be compared."""
     both = [(_tokenised(each, chats[0], max_tokens), _tokenised(each, chats[1], max_tokens)) for each in rows]
-    return [(one, other) for one, other in both if one is not None and other is not None]
+    pairs = [_alike(one, other) for one, other in both if one is not None and other is not None]
+    return [(one, other) for one, other in pairs if one.counted and other.counted]
+
+
+def _alike(one: _Answer, other: _Answer) -> tuple[_Answer, _Answer]:
+    """Two tokenisations of an answer, from the first to the last character at which tokens of both begin and end."""
+    kept: tuple[list[Any], list[Any]] = ([], [])
+    for sides in zip(one.stretches, other.stretches, strict=True):
+        first = [{start for _, (start, _) in side} for side in sides]
+        last = [{end for _, (_, end) in side} for side in sides]
+        since, until = min(first[0] & first[1], default=math.inf), max(last[0] & last[1], default=0)
+        for side, found in zip(sides, kept, strict=True):
+            found.append([each for each in side if since <= each[1][0] and each[1][1] <= until])
+    return one._replace(stretches=kept[0]), other._replace(stretches=kept[1])
 
 
 def _tokenised(answer: OwnAnswer, chat: ChatFormat, max_tokens: int) -> _Answer | None:
@@ -153,15 +178,12 @@ def _tokenised(answer: OwnAnswer, chat: ChatFormat, max_tokens: int) -> _Answer 
     offsets = chat.answer_offsets([*tail, chat.end_id], answer.text)
     if offsets is None or ids[-1 - len(tail) : -1] != tail or len(prompt) + len(ids) > max_tokens:
         return None
-    spans = free_text(answer.text)
     first = len(prompt) + len(ids) - 1 - len(tail)
-    counted = [
-        first + place
-        for place, (start, end) in enumerate(offsets[:-1])
-        if any(since <= start < end <= until for since, until in spans)
+    stretches = [
+        [(first + n, (start, end)) for n, (start, end) in enumerate(offsets[:-1]) if since <= start < end <= until]
+        for since, until in free_text(answer.text)
     ]
-    temperature = answer.temperature or 1.0
-    return _Answer(prompt + ids, counted, max(temperature, _COLDEST)) if counted else None
+    return _Answer(prompt + ids, stretches, max(answer.temperature, _COLDEST))
 
 
 def free_text(answer: str) -> Sequence[tuple[int, int]]:

@@ -7,7 +7,7 @@ of a balanced and of a plain likelihood. The search is coordinate ascent on a gr
 equal offsets it takes the smallest. Of the class whose recall the gate asks for (`evals/thresholds.py`) no more
 decisions may be missed than show that recall (`evals/recall_floor.py`), where there are enough of them. The offsets are
 kept only if they gain on rows that they were not fitted to: in all and in four of five folds, with a loss in none; if
-those for the recall do not, others are tried that are fitted without it. On noise that leaves few of them.
+those for the recall do not or miss it, others are tried that are fitted without it. On noise that leaves few of them.
 """
 
 import re
@@ -67,9 +67,9 @@ def tokens_for_bias(
 
 def fit_bias(scores: DecisionScores, rows: Sequence[int], tokens: Mapping[str, tuple[int, ...]]) -> ClassBias:
     """The bias by scored decisions; `rows` is the number of each decision's row. Each fold is every fifth row."""
-    floor = floor_of(scores)
+    floor = floor_of(scores, rows)
     fitted = _cross_fitted(scores, rows, floor)
-    if floor is not None and not fitted.steady:
+    if floor is not None and not (fitted.steady and _reached(fitted.chosen[0], scores.gold, floor)):
         floor, fitted = None, _cross_fitted(scores, rows, None)
     before, after, held = (round(macro_f1(each, scores.gold), _DIGITS) for each in (scores.chosen, *fitted.chosen))
     offsets, note = fitted.offsets, ""
@@ -88,10 +88,18 @@ def fit_bias(scores: DecisionScores, rows: Sequence[int], tokens: Mapping[str, t
     )
 
 
-def floor_of(scores: DecisionScores) -> RecallFloor | None:
-    """The recall that the gate asks for of one of the classes; None where too few decisions are for it."""
+def floor_of(scores: DecisionScores, rows: Sequence[int]) -> RecallFloor | None:
+    """The recall that the gate asks for of one of the classes; None where too few decisions are for it, in all or
+    without those of a fold: offsets for it would be judged by others that were fitted without."""
+    parts = [[g for g, row in zip(scores.gold, rows, strict=True) if row % FOLDS != fold] for fold in range(FOLDS)]
     floors = [RecallFloor(n, LEAST_RECALLS[each]) for n, each in enumerate(scores.labels) if each in LEAST_RECALLS]
-    return next((floor for floor in floors if floor.allowed(scores.gold) is not None), None)
+    return next((floor for floor in floors if all(floor.allowed(part) is not None for part in parts)), None)
+
+
+def _reached(chosen: Sequence[int], gold: Sequence[int], floor: RecallFloor) -> bool:
+    """Whether no more decisions of the floor's class are missed than it allows."""
+    missed = sum(right == floor.label != each for each, right in zip(chosen, gold, strict=True))
+    return missed <= (floor.allowed(gold) or 0)
 
 
 class _CrossFitted(NamedTuple):
@@ -124,7 +132,7 @@ def _cross_fitted(scores: DecisionScores, rows: Sequence[int], floor: RecallFloo
 def _best(logs: np.ndarray, gold: np.ndarray, floor: RecallFloor | None = None) -> np.ndarray:
     """The offsets of the classes; the commonest in `gold` and those that do not occur there have 0.
 
-    For a floor the search goes on from the offsets without one.
+    For a floor the search goes on from the offsets without one, or from 0 where these are worth more.
     """
     allowed = None if floor is None else floor.allowed(gold.tolist())
 
@@ -134,11 +142,12 @@ def _best(logs: np.ndarray, gold: np.ndarray, floor: RecallFloor | None = None) 
         missed = int((shifted.argmax(1)[gold == floor.label] != floor.label).sum())
         return -max(0, missed - allowed), _macro_f1(shifted, gold)
 
-    offsets = np.zeros(logs.shape[1]) if floor is None else _best(logs, gold)
+    none = np.zeros(logs.shape[1])
+    offsets = none if floor is None else max(none, _best(logs, gold), key=lambda start: worth(logs + start))
     counts = np.bincount(gold, minlength=logs.shape[1])
     moved = [label for label in np.flatnonzero(counts) if label != counts.argmax()]
     grid = sorted(np.arange(-MOST, MOST + STEP, STEP), key=lambda value: (abs(value), value))
-    most = worth(logs)
+    most = worth(logs + offsets)
     for _ in range(_SWEEPS):
         before = most
         for label in moved:

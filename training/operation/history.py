@@ -13,7 +13,7 @@ from training.cycle.past_rounds import PastRound, read_rounds
 from training.cycle.promotion import WITHHELD
 from training.operation.arrivals import Arrival, arrivals_of, refusals_in_words
 from training.operation.log import EventKind, OperationEvent, OperationLog
-from training.operation.loop import find_standing
+from training.operation.loop import continued, find_standing
 from training.operation.measuring import (
     OUT_OF_DISTRIBUTION,
     GroupRates,
@@ -23,6 +23,7 @@ from training.operation.measuring import (
     repository_of,
 )
 from training.operation.orders import OperateOrder
+from training.operation.plateau import too_few_instances
 from training.operation.retention import DiskState, disk_state, sizes
 from training.operation.standing import Standing, State
 from training.operation.upkeep import DatabaseUpkeep, Forecast, forecast
@@ -98,6 +99,7 @@ def read_history(
     clock = tuple(_clock(event) for event in events if event.kind is EventKind.CLOCK)
     arrivals = tuple(arrivals_of(ledger, rounds))
     wanted = _wanted(standing, rounds, rates, ahead, clock)
+    few = too_few_instances([each for each in measures if each.round > continued(events)], context.settings.guardrails)
     return OperationHistory(
         standing=standing,
         turns=turns,
@@ -110,7 +112,7 @@ def read_history(
         forecast=ahead,
         clock=clock,
         arrivals=arrivals,
-        wanted=(*wanted, *_unmeasured(events), *refusals_in_words(arrivals)),
+        wanted=(*wanted, *_unmeasured(events), *([few] if few else []), *refusals_in_words(arrivals)),
     )
 
 

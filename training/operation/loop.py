@@ -77,9 +77,14 @@ def find_standing(
         rounds=read_rounds(context.raw_engine),
         measures=read_measures(events),
         offered=offered,
-        since=max((event.result["round"] for event in events if event.kind is EventKind.CONTINUED), default=0),
+        since=continued(events),
     )
     return judge(evidence, context.settings.guardrails)
+
+
+def continued(events: Sequence[OperationEvent]) -> int:
+    """The last round after which a person continued, 0 if none did."""
+    return max((event.result["round"] for event in events if event.kind is EventKind.CONTINUED), default=0)
 
 
 def note_continuation(

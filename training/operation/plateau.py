@@ -13,6 +13,8 @@ repositories each does not end by itself.
 
 Falls and losses of diversity are looked for after each round. Each look has a level of its own (`evals.spending`), so
 that over `guardrails.looks` rounds a false alarm has the chance `guardrails.end_to_end_alpha` at most, for each rule.
+That takes instances that passed before: with too few of them no fall is significant at these levels, and with one or
+two every fall beyond the margin counts as a loss of diversity (`too_few_instances` says so).
 """
 
 import re
@@ -92,6 +94,23 @@ def diversity(measures: Sequence[Measure], limits: GuardrailSettings) -> Standin
 def _looks(measures: Sequence[Measure]) -> list[Measure]:
     """Whole runs that were done anew: those of a turn after which the same adapters served are no further look."""
     return [each for n, each in enumerate(measures) if n == 0 or each.samples != measures[n - 1].samples]
+
+
+def too_few_instances(measures: Sequence[Measure], limits: GuardrailSettings) -> str:
+    """Why the next whole runs could show no fall, or would show one by chance, in words; empty if they are enough."""
+    looks = _looks(measures)
+    if not looks:
+        return ""
+    passing = max(sum(any(seeds.values()) for seeds in each.samples.values()) for each in (looks[0], looks[-1]))
+    allowed = level(len(looks), limits.end_to_end_alpha, limits.looks) / (1 if len(looks) == 1 else 2)
+    remedy = "name more packages with --end-to-end"
+    if 2.0**-passing > limits.end_to_end_alpha:
+        said = "each fall beyond the margin stops the operation, also by chance"
+        return f"{passing} instances of whole runs pass at all, so that {said}; {remedy}"
+    if 2.0**-passing > allowed:
+        said = f"no loss of diversity can be significant at look {len(looks)} (p at most {allowed:.5f})"
+        return f"{passing} instances of whole runs pass at all, with which {said}; {remedy}"
+    return ""
 
 
 def _stalled(evidence: Evidence, finished: Sequence[PastRound], limits: GuardrailSettings) -> Standing | None:
