@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attacks._package import honest_package
-from exchange.intake import batch
+from exchange.intake import batch, reader
 from exchange.intake.batch import entries_on, ingest, watch
 from exchange.intake.context import IntakeContext
 from exchange.intake.ledger import read_events
@@ -158,6 +158,21 @@ def test_a_folder_that_this_user_may_not_read_keeps_nobody_from_the_others(
     assert [(each.path.name, each.refusal) for each in entries_on(context, source)] == [
         ("little", None), ("theirs", None),
     ]  # fmt: skip
-    with pytest.raises(PackageRefused) as refused, context.reading(source / "theirs") as reader:
-        list_tree(reader)
+    with pytest.raises(PackageRefused) as refused, context.reading(source / "theirs") as theirs:
+        list_tree(theirs)
     assert refused.value.reason is RefusalReason.UNREADABLE
+
+
+def test_a_look_at_packages_that_are_never_listed_waits_for_one_of_them(
+    context: IntakeContext, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "little").rename(source / "a")
+    for name in ("b", "c"):
+        (source / name).mkdir()
+        (source / name / "manifest.json").touch()
+    program = Path(reader.__file__).read_text()
+    waiting = program.replace('_send_entries(_tree(top, ""))', "time.sleep(3600)")
+    assert waiting != program
+    (tmp_path / "waits.py").write_text(waiting)
+    monkeypatch.setattr("exchange.intake.reader.__file__", str(tmp_path / "waits.py"))
+    assert batch._seen(context, source) == ("no-answer",)
