@@ -4,6 +4,8 @@ The Neyman-Pearson umbrella rule (Tong, Feng and Li, "Neyman-Pearson classificat
 characteristics", Science Advances 2018): so few of a sample's rows may be missed that, were the recall below the goal,
 as few would be missed with a probability of at most one less the confidence. It takes rows as independent. Rows of one
 question or repository are not, so the goal is exceeded on the sample, and may still be missed on other repositories.
+And it is a rule for one threshold: where several offsets are chosen on the same rows, by another figure, the confidence
+is somewhat lower than it says.
 """
 
 from collections.abc import Sequence

@@ -65,4 +65,6 @@ def test_too_few_instances_to_see_a_collapse_are_said_before_it_comes() -> None:
         assert seen or said, instances
         assert ("by chance" in said) is (instances < 2)
     assert too_few_instances(calm, LIMITS) == ""
+    sure = [measured(turn, turn, {}, {(f"r{n}@{n}", k): True for n in range(40) for k in (0, turn)}) for turn in (1, 2)]
+    assert too_few_instances(sure, LIMITS).startswith("0 instances of whole runs pass in some samples")
     assert "at look 9" in too_few_instances([whole(turn, 6) for turn in range(1, 10)], LIMITS)

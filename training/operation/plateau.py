@@ -101,16 +101,21 @@ def too_few_instances(measures: Sequence[Measure], limits: GuardrailSettings) ->
     looks = _looks(measures)
     if not looks:
         return ""
-    passing = max(sum(any(seeds.values()) for seeds in each.samples.values()) for each in (looks[0], looks[-1]))
+    outcomes = [[set(seeds.values()) for seeds in each.samples.values()] for each in (looks[0], looks[-1])]
+    passing, mixed = (max(sum(fits(one) for one in each) for each in outcomes) for fits in (any, _mixed))
     allowed = level(len(looks), limits.end_to_end_alpha, limits.looks) / (1 if len(looks) == 1 else 2)
     remedy = "name more packages with --end-to-end"
     if 2.0**-passing > limits.end_to_end_alpha:
         said = "each fall beyond the margin stops the operation, also by chance"
         return f"{passing} instances of whole runs pass at all, so that {said}; {remedy}"
-    if 2.0**-passing > allowed:
+    if 2.0**-mixed > allowed:
         said = f"no loss of diversity can be significant at look {len(looks)} (p at most {allowed:.5f})"
-        return f"{passing} instances of whole runs pass at all, with which {said}; {remedy}"
+        return f"{mixed} instances of whole runs pass in some samples and fail in others, with which {said}; {remedy}"
     return ""
+
+
+def _mixed(outcomes: set[bool]) -> bool:
+    return len(outcomes) > 1
 
 
 def _stalled(evidence: Evidence, finished: Sequence[PastRound], limits: GuardrailSettings) -> Standing | None:
