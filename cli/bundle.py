@@ -211,6 +211,8 @@ def register(
     console.print("no curated database is here; restore or install one first" if found.absent else
                   f"{'new' if check else 'registered'}: {', '.join([*found.bases, *found.adapters]) or 'nothing'}",
                   markup=False, soft_wrap=True)  # fmt: skip
+    for line in found.held_out:
+        console.print(line, markup=False, soft_wrap=True, style="yellow")
 
 
 def _settings() -> Settings:

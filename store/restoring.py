@@ -8,6 +8,7 @@ How far it has come is the database's comment: a call that was killed leaves one
 """
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,13 @@ _RELATIONS = """
 SELECT count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE nspname <> 'information_schema' AND nspname !~ '^pg_'
 """
+
+_EARLIER = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'pg_restore'
+"""
+_TRIES, _PAUSE = 300, 0.1
+"""How often it is asked whether an earlier pg_restore has ended, and the seconds between."""
 
 State = Literal["empty", "begun", "restored"]
 
@@ -58,8 +66,11 @@ def restore_postgresql(url: str, dump: Path, origin: Origin) -> bool:
     """
     sha256 = _sha256(dump)
     with _opened(url) as engine, _only_one(engine):
-        if _state(engine, sha256) == "restored":
+        state = _state(engine, sha256)
+        if state == "restored":
             return False
+        if state == "begun":
+            _end_earlier(engine)
         with engine.begin() as connection:
             _mark(connection, "restoring", sha256)
         if _is_empty(engine):
@@ -113,6 +124,19 @@ def _state(engine: "Engine", sha256: str) -> State:
 def _is_empty(engine: "Engine") -> bool:
     with reading(engine) as connection:
         return int(connection.exec_driver_sql(_RELATIONS).scalar_one()) == 0
+
+
+def _end_earlier(engine: "Engine") -> None:
+    """End the pg_restore that a call which was killed left behind: its transaction holds what the next one makes.
+
+    Raises DatabaseError if it does not end.
+    """
+    for _ in range(_TRIES):
+        with reading(engine) as connection:
+            if not connection.exec_driver_sql(_EARLIER).all():
+                return
+        time.sleep(_PAUSE)
+    raise DatabaseError(f"a pg_restore still works on {shown(engine.url)} and does not end; end it")
 
 
 def _mark(connection: "Connection", state: str, sha256: str) -> None:

@@ -11,10 +11,12 @@ from models.errors import DatabaseError
 from store.database import HEADS, DatabaseKind, open_database
 from store.places import IN_DATA_DIR
 from store.solved_tasks import drop_tasks
-from store.upkeep import copy_sqlite, database_facts, is_postgresql, password_apart, sqlite_file
+from store.upkeep import copy_sqlite, database_facts, is_postgresql, password_apart, short_lived_engine, sqlite_file
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from sqlalchemy import Engine
 
 PATHS = {"adapter_metadata": "path", "bases": "path", "campaign_runs": "packages", "training_runs": "path"}
 """The tables with a column of a path below the data directory, or of a list of such paths in JSON."""
@@ -97,6 +99,15 @@ def readable_copy(target: str, kind: DatabaseKind, folder: Path) -> str:
     else:
         copy_sqlite(sqlite_file(target), copy)
     return f"sqlite:///{copy}"
+
+
+def unmigrated_registry(url: str, folder: Path) -> "Engine":
+    """The curated database, which is not migrated. On a server it is read as it is, since the program in use then, an
+    earlier one, cannot bring it up: names of bases and adapters are read alike in all schemas."""
+    if is_postgresql(url):
+        return short_lived_engine(url)
+    folder.mkdir()
+    return open_database(readable_copy(url, "curated", folder), "curated")
 
 
 def dump_postgresql(url: str, copy: Path) -> None:

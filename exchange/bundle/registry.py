@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from evals.sets import reserved_repositories
 from exchange.bundle.data import DATABASES, database_urls
 from exchange.bundle.sources import Contents, Source
 from host.throwaway import throwaway
@@ -17,15 +18,14 @@ from models.errors import RegistryError, UsageError
 from models.settings import Settings
 from store.database import open_database
 from store.learning.adapters import list_adapters
+from store.learning.datasets import dataset_repositories
 from store.learning.registry_rows import NewItems, RegistryDatabases, add_items, copy_items, new_items
-from store.snapshots import readable_copy, snapshot_sqlite
-from store.upkeep import database_facts, is_postgresql, short_lived_engine
+from store.snapshots import readable_copy, snapshot_sqlite, unmigrated_registry
+from store.upkeep import database_facts
 from training.adapters.registry.base_statement import check_intact
 from training.adapters.registry.checking import check_version
 from training.bases.bases import list_bases
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
+from training.cycle.seen_repositories import seen_repositories
 
 FOLDER = "registry"
 WITHOUT = "--without-registry"
@@ -33,11 +33,13 @@ WITHOUT = "--without-registry"
 
 
 class Registered(NamedTuple):
-    """The names of bases and adapters that became known, or would. `absent`: there is no database to add them to."""
+    """The names of bases and adapters that became known, or would. `absent`: there is no database to add them to;
+    `held_out`: those that were trained on what is reserved here, with its name, once they are known."""
 
     bases: tuple[str, ...]
     adapters: tuple[str, ...]
     absent: bool = False
+    held_out: tuple[str, ...] = ()
 
 
 def registry_contents(settings: Settings, work: Path) -> Contents:
@@ -81,7 +83,7 @@ def register(settings: Settings, folder: Path, *, check_only: bool = False) -> R
         for file in files:
             shutil.copyfile(file, scratch / file.name)
         with _opened(*(str(scratch / file.name) for file in files)) as source:
-            live = _unmigrated(urls["curated"], scratch / "live")
+            live = unmigrated_registry(urls["curated"], scratch / "live")
             try:
                 found = _without_conflicts(new_items(source.curated, live))
             finally:
@@ -90,16 +92,8 @@ def register(settings: Settings, folder: Path, *, check_only: bool = False) -> R
                 return _named(found)
             _check_files(source, found, settings.data_dir / "keys")
             with _opened(settings.raw_url, settings.curated_url) as databases:
-                return _named(_without_conflicts(add_items(source, databases)))
-
-
-def _unmigrated(url: str, folder: Path) -> "Engine":
-    """The curated database, which is not migrated. On a server it is read as it is, since the program in use then, an
-    earlier one, cannot bring it up: names of bases and adapters are read alike in all schemas."""
-    if is_postgresql(url):
-        return short_lived_engine(url)
-    folder.mkdir()
-    return open_database(readable_copy(url, "curated", folder), "curated")
+                added = _without_conflicts(add_items(source, databases))
+                return _named(added)._replace(held_out=tuple(_held_out(databases, added)))
 
 
 @contextmanager
@@ -114,6 +108,23 @@ def _opened(raw: str, curated: str) -> Iterator[RegistryDatabases]:
 
 def _named(found: NewItems) -> Registered:
     return Registered(tuple(item.name for item in found.bases), tuple(item.name for item in found.adapters))
+
+
+def _held_out(databases: RegistryDatabases, added: NewItems) -> Iterator[str]:
+    """What was trained elsewhere on a repository that is reserved here: figures on that one say nothing about it."""
+    new = {item.id for item in (*added.bases, *added.adapters)}
+    held = reserved_repositories(databases.curated, databases.raw)
+    seen = {
+        base.name: set(seen_repositories(databases.curated, databases.raw, base).repositories)
+        for base in list_bases(databases.curated)
+        if base.id in new
+    }
+    adapters = [each for each in list_adapters(databases.curated) if each.id in new]
+    known = dataset_repositories(databases.raw, [each.dataset_id for each in adapters])
+    seen |= {each.name: set(known.get(each.dataset_id, ())) for each in adapters}
+    for name, repositories in seen.items():
+        for repository in sorted(repositories & held.keys()):
+            yield f"{name} was trained on {repository}, which is reserved here: do not measure it on that"
 
 
 def _without_conflicts(found: NewItems) -> NewItems:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from evals.sets import reserve
 from exchange.bundle.data import DATABASES
 from exchange.bundle.registry import register
 from models.errors import RegistryError
@@ -93,7 +94,7 @@ def test_what_is_new_is_known_and_does_not_serve(
     planned = register(settings, bundles[1] / "registry", check_only=True)
     assert _state(settings.data_dir) == before
     done = register(settings, bundles[1] / "registry")
-    assert done == planned == (("larger",), ("scope-v2", "scope-v3"), False)
+    assert done == planned == (("larger",), ("scope-v2", "scope-v3"), False, ())
     registry = _registry(settings.data_dir)
     assert [(each.name, each.active) for each in registry.list()] == [
         ("scope-v1", True), ("scope-v2", False), ("scope-v3", False),
@@ -110,9 +111,20 @@ def test_what_is_new_is_known_and_does_not_serve(
     assert after[2:] == before[2:]
     assert set(before[0]) <= set(after[0])
     assert set(before[1]) <= set(after[1])
-    assert register(settings, bundles[1] / "registry") == ((), (), False)
+    assert register(settings, bundles[1] / "registry") == ((), (), False, ())
     assert _state(settings.data_dir) == after
     registry.promote("scope-v3", override="tried here")
+
+
+def test_what_was_trained_elsewhere_on_a_repository_that_is_reserved_here_is_told(
+    bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _installed(bundles, tmp_path)
+    monkeypatch.setenv("CRA_DATA_DIR", str(settings.data_dir))
+    curated, raw = (open_database(settings.data_dir / f"{kind}.sqlite", kind) for kind in ("curated", "raw"))
+    reserve(curated, raw, ["r", "q"], "an evaluation here")
+    told = register(settings, bundles[1] / "registry").held_out
+    assert [each.partition(",")[0] for each in told] == [f"scope-v{n} was trained on r" for n in (2, 3)]  # one dataset
 
 
 def test_databases_on_a_server_are_added_to_as_well(
@@ -124,8 +136,8 @@ def test_databases_on_a_server_are_added_to_as_well(
     assert register(settings, bundles[0] / "registry").absent  # nothing is made in a database that is to be restored
     for kind in DATABASES:
         open_database(postgres_url, kind).dispose()
-    assert register(settings, bundles[0] / "registry") == (("tiny",), ("scope-v1",), False)
-    assert register(settings, bundles[1] / "registry") == (("larger",), ("scope-v2", "scope-v3"), False)
+    assert register(settings, bundles[0] / "registry") == (("tiny",), ("scope-v1",), False, ())
+    assert register(settings, bundles[1] / "registry") == (("larger",), ("scope-v2", "scope-v3"), False, ())
     registry = Registry(open_database(postgres_url, "curated"), own.data_dir)
     assert [(each.name, each.active) for each in registry.list()] == [(f"scope-v{n}", False) for n in (1, 2, 3)]
     assert find_training(open_database(postgres_url, "raw"), registry.verify("scope-v3").plan_id) is not None
@@ -140,7 +152,7 @@ def test_names_are_compared_on_a_server_of_an_earlier_version_which_is_left_as_i
     monkeypatch.setenv("CRA_DATA_DIR", str(own.data_dir))
     at_version(postgres_url.replace("postgresql://", "postgresql+psycopg://"), "curated", "curated_0004")
     settings = own.model_copy(update={"raw_database": postgres_url, "curated_database": postgres_url})
-    expected = (("larger", "tiny"), ("scope-v1", "scope-v2", "scope-v3"), False)
+    expected = (("larger", "tiny"), ("scope-v1", "scope-v2", "scope-v3"), False, ())
     assert register(settings, bundles[1] / "registry", check_only=True) == expected
     assert database_facts(postgres_url, "curated").schema == "curated_0004"
     assert register(settings, bundles[1] / "registry") == expected

@@ -148,6 +148,22 @@ def test_a_restoration_that_was_killed_goes_on_to_the_same_end(
     _check(url, prefix, tmp_path, monkeypatch)
 
 
+def test_a_pg_restore_that_a_killed_call_left_does_not_hold_up_the_next_one(
+    prefix: Path, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumps, url = prefix / "databases", _created(postgres_url, "left")
+    with psycopg.connect(url, autocommit=True) as connection:
+        mark = f"clean-room: restoring {_sha256(dumps / 'raw-curated.dump')}"
+        connection.execute(f"COMMENT ON DATABASE {_name(url)} IS '{mark}'".encode())
+    left = psycopg.connect(url, application_name="pg_restore")
+    left.execute("CREATE TABLE campaigns (id int)")
+    assert [each.before for each in restore_dumps(_there(prefix, url), dumps)] == [False]
+    with pytest.raises(psycopg.OperationalError):
+        left.execute("SELECT 1")
+    left.close()
+    _check(url, prefix, tmp_path, monkeypatch)
+
+
 def _name(url: str) -> str:
     return url.split("?")[0].rpartition("/")[2]
 

@@ -38,7 +38,7 @@ def test_entry_points_without_plugins_and_none_at_all(tmp_path: Path) -> None:
     assert plugins_of(_wheel(tmp_path, {OWN: "[console_scripts]\nx = lib:main\n"})) == ()
 
 
-@pytest.mark.parametrize("text", ["x = lib\n", "[pytest11]\n" + "x" * (1 << 20)])
+@pytest.mark.parametrize("text", ["x = lib\n", "[a]\nx = lib\n  more\n", "[pytest11]\n" + "x" * (1 << 20)])
 def test_entry_points_that_cannot_be_read_are_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(PackageRefused):
         plugins_of(_wheel(tmp_path, {OWN: text}))

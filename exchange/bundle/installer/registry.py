@@ -29,6 +29,8 @@ def add_registry(prefix: Path, version: Path) -> None:
         raise InstallError(f"{version.name} is in use, and its registry is not known yet: {error}; {again}") from error
     for name in [*found["bases"], *found["adapters"]]:
         print(f"registered: {name}")
+    for line in found["held_out"]:
+        print(f"  look: {line}")
     if found["absent"]:
         print(f"  not yet: registry: no database; restore one, or `cra bundle register {prefix / 'current' / FOLDER}`")
 

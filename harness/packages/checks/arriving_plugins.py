@@ -32,7 +32,7 @@ def plugins_of(wheel: Path) -> tuple[str, ...]:
                 raise PackageRefused(RefusalReason.WHEEL, f"{wheel.name} has entry points of over {_MOST_BYTES} bytes")
             for info in infos:
                 found |= _plugins(archive.read(info).decode())
-    except (zipfile.BadZipFile, ValueError, configparser.Error) as error:
+    except (zipfile.BadZipFile, ValueError, TypeError, configparser.Error) as error:  # a TypeError for a line without =
         raise PackageRefused(RefusalReason.WHEEL, f"{wheel.name} has entry points that cannot be read") from error
     return tuple(sorted(found))
 
