@@ -4,6 +4,7 @@ They are the texts of people about repositories of their own. With the rows go t
 is named by its hash, in a column or in another text.
 """
 
+import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -25,19 +26,22 @@ _CAMPAIGNS = "SELECT id FROM campaigns WHERE json_extract(config, '$.kind') = 's
 _GONE = {
     "gone_campaigns": _CAMPAIGNS,
     "gone_answers": """
-        SELECT answer_id AS id FROM retrieval_llm_calls WHERE campaign_id IN gone_campaigns AND answer_id IS NOT NULL
+        SELECT id FROM answers WHERE EXISTS (SELECT * FROM gone_campaigns)
         EXCEPT SELECT answer_id FROM retrieval_llm_calls WHERE campaign_id NOT IN gone_campaigns""",
     "gone_instances": """
         SELECT instance_id AS id FROM task_runs WHERE campaign_id IN gone_campaigns
+        UNION SELECT id FROM instances WHERE package_id IN task_packages
         EXCEPT SELECT instance_id FROM task_runs WHERE campaign_id NOT IN gone_campaigns""",
     "gone_packages": """
         SELECT package_id AS id FROM instances WHERE id IN gone_instances
+        UNION SELECT id FROM task_packages
         EXCEPT SELECT package_id FROM instances WHERE id NOT IN gone_instances""",
     "gone_repositories": """
-        SELECT repository AS id FROM instances WHERE id IN gone_instances
+        SELECT name AS id FROM repo_packages WHERE id IN gone_packages
         EXCEPT SELECT repository FROM instances WHERE id NOT IN gone_instances""",
 }
-"""What goes, each by a query over what went before."""
+"""What goes, each by a query over what went before. An answer is a question's, and says of no campaign that it is its
+own: those that no other campaign's call names may hold a task that was killed before its calls were stored."""
 _OWN = {
     "campaigns": "id IN gone_campaigns",
     "answers": "id IN gone_answers",
@@ -60,6 +64,8 @@ def count_tasks(raw: "Engine") -> int:
 def drop_tasks(opened: "sqlite3.Connection") -> None:
     """Delete them from a copy of a raw database, with the texts that only they name. Its triggers, which refuse that,
     must be gone."""
+    opened.execute("CREATE TEMP TABLE task_packages (id)")
+    opened.executemany("INSERT INTO task_packages VALUES (?)", list(_task_packages(opened)))
     for name, query in _GONE.items():
         opened.execute(f"CREATE TEMP TABLE {name} AS {query}")
     tables = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
@@ -74,6 +80,18 @@ def drop_tasks(opened: "sqlite3.Connection") -> None:
         opened.execute("DELETE FROM answer_scores WHERE ? IN (prompt_hash, response_hash)", (sha,))
     unnamed -= set(_named(opened, "answer_scores", "TRUE"))
     opened.executemany("DELETE FROM blobs WHERE sha256 = ?", [(sha,) for sha in sorted(unnamed)])
+
+
+def _task_packages(opened: "sqlite3.Connection") -> Iterator[tuple[str]]:
+    """Packages that were made for a task, also one that never began: nothing was mined for them, and their only
+    instance is of no commit whose files are known."""
+    for key, sha in list(opened.execute("SELECT id, manifest_hash FROM repo_packages")):
+        for text in _texts(opened, {sha}):
+            manifest = json.loads(text)
+            instances = manifest["instances"]
+            mined = manifest["funnel"]["total"] or len(instances) != 1
+            if not mined and not instances[0]["production_files"] and not instances[0]["test_files"]:
+                yield (key,)
 
 
 def _condition(opened: "sqlite3.Connection", table: str) -> str:

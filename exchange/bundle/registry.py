@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from exchange.bundle.data import DATABASES, database_urls
 from exchange.bundle.sources import Contents, Source
@@ -19,10 +19,13 @@ from store.database import open_database
 from store.learning.adapters import list_adapters
 from store.learning.registry_rows import NewItems, RegistryDatabases, add_items, copy_items, new_items
 from store.snapshots import readable_copy, snapshot_sqlite
-from store.upkeep import database_facts
+from store.upkeep import database_facts, is_postgresql, short_lived_engine
 from training.adapters.registry.base_statement import check_intact
 from training.adapters.registry.checking import check_version
 from training.bases.bases import list_bases
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 FOLDER = "registry"
 WITHOUT = "--without-registry"
@@ -78,8 +81,7 @@ def register(settings: Settings, folder: Path, *, check_only: bool = False) -> R
         for file in files:
             shutil.copyfile(file, scratch / file.name)
         with _opened(*(str(scratch / file.name) for file in files)) as source:
-            (scratch / "live").mkdir()
-            live = open_database(readable_copy(urls["curated"], "curated", scratch / "live"), "curated")
+            live = _unmigrated(urls["curated"], scratch / "live")
             try:
                 found = _without_conflicts(new_items(source.curated, live))
             finally:
@@ -89,6 +91,15 @@ def register(settings: Settings, folder: Path, *, check_only: bool = False) -> R
             _check_files(source, found, settings.data_dir / "keys")
             with _opened(settings.raw_url, settings.curated_url) as databases:
                 return _named(_without_conflicts(add_items(source, databases)))
+
+
+def _unmigrated(url: str, folder: Path) -> "Engine":
+    """The curated database, which is not migrated. On a server it is read as it is, since the program in use then, an
+    earlier one, cannot bring it up: names of bases and adapters are read alike in all schemas."""
+    if is_postgresql(url):
+        return short_lived_engine(url)
+    folder.mkdir()
+    return open_database(readable_copy(url, "curated", folder), "curated")
 
 
 @contextmanager

@@ -99,7 +99,8 @@ def _checked(arrival: Arrival) -> IntakeEvent:
     if (event := _already_here(arrival)) is not None:
         return event
     history = arrival.folder / "history"
-    remove_caches(directory / "repo")
+    removed = remove_caches(directory / "repo")
+    entries = [each for each in entries if each.path not in removed]
     package = check_content(arrival.log, directory, manifest, entries, context.limits, history)
     unknown = sorted(manifest.wheels.keys() - arrival.known)
     arrival.knows(plugins=tuple(name for name in unknown if plugins_of(package.wheels / name)))

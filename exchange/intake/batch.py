@@ -104,19 +104,30 @@ def ingest(
         return found
 
 
-def _listing(
-    context: IntakeContext,
-    entry: MediumEntry,
-    told: Callable[[MediumReader, Sequence[TreeFile]], str] = listing_hash,
-) -> str:
-    """The hash by which an entry is known again, whether or not it can be listed; `told` makes it of a list."""
+def _listing(context: IntakeContext, entry: MediumEntry) -> str:
+    """The hash by which an entry is known again, whether or not it can be listed."""
     try:
-        if entry.refusal is not None:
-            raise PackageRefused(entry.refusal, entry.detail)
-        with context.reading(entry.path) as reader:
-            return told(reader, list_tree(reader))
+        return _told(context, entry, listing_hash)
     except PackageRefused as error:
         return unlisted_hash(entry.path, error)
+
+
+def _look(context: IntakeContext, entry: MediumEntry) -> str:
+    """The state of an entry's files. Raises PackageRefused where there is no answer: the others are not asked for."""
+    try:
+        return _told(context, entry, look_hash)
+    except PackageRefused as error:
+        if error.reason is RefusalReason.NO_ANSWER:
+            raise
+        return unlisted_hash(entry.path, error)
+
+
+def _told(context: IntakeContext, entry: MediumEntry, told: Callable[[MediumReader, Sequence[TreeFile]], str]) -> str:
+    """What `told` makes of an entry's list. Raises PackageRefused."""
+    if entry.refusal is not None:
+        raise PackageRefused(entry.refusal, entry.detail)
+    with context.reading(entry.path) as reader:
+        return told(reader, list_tree(reader))
 
 
 def _stray(context: IntakeContext, entry: MediumEntry) -> IntakeEvent:
@@ -157,7 +168,7 @@ def watch(
 def _seen(context: IntakeContext, folder: Path) -> tuple[str, ...]:
     """What a look at a folder sees: each entry with the state of its files, their places on the disk included."""
     try:
-        return tuple(_listing(context, entry, look_hash) for entry in entries_on(context, folder))
+        return tuple(_look(context, entry) for entry in entries_on(context, folder))
     except PackageRefused as error:
         return (str(error.reason),)
     except UsageError:

@@ -91,7 +91,10 @@ def _tree(folder: int, prefix: str) -> Iterator[list[object]]:
 
 
 def _names(top: int, inside: str, most: int) -> Iterator[list[object]]:
-    """Entries of a folder, at most so many, with whether a file of the name `inside` is in each; first the folder."""
+    """Entries of a folder, at most so many, with whether a file of the name `inside` is in each; first the folder.
+
+    Of a folder that cannot be opened, as `lost+found` for all but root, it is taken to be: the others are told.
+    """
     yield [".", *facts(os.fstat(top)), _has(top, inside)]
     with os.scandir(top) as entries:
         for number, entry in enumerate(entries):
@@ -111,7 +114,10 @@ def _has(folder: int, name: str) -> bool:
 
 
 def _has_below(top: int, folder: str, name: str) -> bool:
-    opened = os.open(folder, _FOLDER, dir_fd=top)
+    try:
+        opened = os.open(folder, _FOLDER, dir_fd=top)
+    except OSError:
+        return True
     try:
         return _has(opened, name)
     finally:

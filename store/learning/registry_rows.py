@@ -14,7 +14,7 @@ from store.database import chunks, reading
 from store.learning.adapters import deciding
 from store.learning.datasets import CONSIDERED
 from store.places import located
-from store.rows import add, writing
+from store.rows import add, add_in_sequence, in_sequence, writing
 from store.tables import AdapterMetadata, BaseModel, Blob, TrainingDataset, TrainingPlan, TrainingRun, table_of
 
 if TYPE_CHECKING:
@@ -113,22 +113,27 @@ def _here(items: Collection[RegistryItem], rows: "dict[str, RowMapping]") -> tup
 
 
 def _add_trainings(ours: "Connection", theirs: "Connection") -> None:
-    """Add the rows of datasets and trainings, and the texts that they name, as far as they are not there."""
+    """Add the rows of datasets and trainings, and the texts that they name, as far as they are not there.
+
+    They are numbered after what is there, in the order that they have: numbers of two databases do not compare.
+    """
     rows = [(table, list(_missing(ours, theirs, table))) for table in _TRAINED]
     texts = {text for _, found in rows for row in found for text in _texts(row)}
     for part in chunks(texts):
         for blob in ours.execute(select(_BLOBS).where(_BLOBS.c.sha256.in_(part)).order_by(_BLOBS.c.sha256)).mappings():
             add(theirs, Blob(**blob))
     for table, found in rows:
+        insert = add_in_sequence if "sequence" in table_of(table).c else add
         for row in found:
-            add(theirs, table(**row))
+            insert(theirs, table(**row))
 
 
 def _missing(ours: "Connection", theirs: "Connection", model: type[SQLModel]) -> "Iterator[RowMapping]":
     table = table_of(model)
     [key] = table.primary_key.columns
     known = set(theirs.scalars(select(key)))
-    return (row for row in ours.execute(select(table).order_by(key)).mappings() if row[key.name] not in known)
+    order = in_sequence(table) if "sequence" in table.c else (key,)
+    return (row for row in ours.execute(select(table).order_by(*order)).mappings() if row[key.name] not in known)
 
 
 def _texts(row: "RowMapping") -> list[str]:

@@ -3,29 +3,18 @@
 from pathlib import Path
 
 import pytest
-from alembic import command
-from sqlalchemy import create_engine
 
 from exchange.bundle.plan import lacking_examples, plan_bundle
 from exchange.bundle.sources import folder_contents
 from models.errors import DatabaseError
 from models.settings import Settings
-from store.database import DatabaseKind, alembic_config
+from store.database import DatabaseKind
 from store.upkeep import database_facts
 from tests.support.bundle_home import make_machine
 from tests.support.bundle_material import tree
+from tests.support.database_versions import at_version
 
 BEFORE: dict[DatabaseKind, str] = {"raw": "raw_0009", "curated": "curated_0004"}
-
-
-def _at_version(url: str, kind: DatabaseKind) -> None:
-    """Make a database of the schema before."""
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        config = alembic_config(kind)
-        config.attributes["connection"] = connection
-        command.upgrade(config, BEFORE[kind])
-    engine.dispose()
 
 
 def test_databases_of_an_older_schema_are_read_and_left_as_they_are(tmp_path: Path) -> None:
@@ -33,7 +22,7 @@ def test_databases_of_an_older_schema_are_read_and_left_as_they_are(tmp_path: Pa
     data = machine.settings.data_dir
     for kind in BEFORE:
         (data / f"{kind}.sqlite").unlink()
-        _at_version(f"sqlite:///{data / kind}.sqlite", kind)
+        at_version(f"sqlite:///{data / kind}.sqlite", kind, BEFORE[kind])
     before = tree(data)
     planned = plan_bundle(machine.settings, machine.order(tmp_path / "out"))
     assert {each.kind.value for each in planned.examples} == {
@@ -50,7 +39,7 @@ def test_a_database_of_an_older_schema_on_a_server_is_left_as_it_is(tmp_path: Pa
     settings = Settings(data_dir=tmp_path / "data", raw_database=postgres_url, curated_database=postgres_url)
     assert lacking_examples(settings)
     assert [database_facts(postgres_url, kind).schema for kind in BEFORE] == [None, None]
-    _at_version(postgres_url.replace("postgresql://", "postgresql+psycopg://"), "raw")
+    at_version(postgres_url.replace("postgresql://", "postgresql+psycopg://"), "raw", BEFORE["raw"])
     with pytest.raises(DatabaseError, match="raw_0009"):
         lacking_examples(Settings(data_dir=tmp_path / "data", raw_database=postgres_url))
     assert database_facts(postgres_url, "raw").schema == "raw_0009"

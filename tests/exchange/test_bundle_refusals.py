@@ -134,6 +134,11 @@ def test_a_prefix_below_a_folder_that_others_may_replace_is_refused(bundle: Smal
     assert "chmod o-w" in refusal(bundle, above / "prefix")
     above.chmod(0o1777)
     assert bundle.install(above / "prefix", "--dry-run").returncode == 0
+    (tmp_path / "leads").symlink_to(above / "deep")
+    (above / "deep").mkdir()
+    above.chmod(0o757)
+    assert "chmod o-w" in refusal(bundle, tmp_path / "leads" / "prefix")  # the link is ours, what it leads to is not
+    above.chmod(0o1777)
     if os.geteuid():
         pytest.skip("only root can give a folder to others")
     other, group = _other_user()

@@ -16,12 +16,14 @@ from exchange.bundle.registry import register
 from models.errors import RegistryError
 from models.settings import Settings
 from models.training import TrainingTarget
-from store.database import open_database
+from store.database import HEADS, open_database
 from store.learning.bases import list_bases
 from store.learning.datasets import add_dataset
 from store.learning.trainings import FinishedTraining, find_training, store_training, store_training_job
+from store.upkeep import database_facts
 from tests.support.bundle_home import Machine, lay_out, make_machine
 from tests.support.bundle_material import SmallBundle, pip_wheel, project_files, tree, write_bundle
+from tests.support.database_versions import at_version
 from tests.support.registry_material import fresh, make_base
 from training.adapters.registry import Registry
 
@@ -128,6 +130,21 @@ def test_databases_on_a_server_are_added_to_as_well(
     assert [(each.name, each.active) for each in registry.list()] == [(f"scope-v{n}", False) for n in (1, 2, 3)]
     assert find_training(open_database(postgres_url, "raw"), registry.verify("scope-v3").plan_id) is not None
     assert register(Settings(data_dir=tmp_path / "other"), bundles[1] / "registry").absent
+
+
+def test_names_are_compared_on_a_server_of_an_earlier_version_which_is_left_as_it_is(
+    bundles: tuple[Path, Path], postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the version that is being installed could bring it up, and it is not in use yet."""
+    own = _installed(bundles, tmp_path)
+    monkeypatch.setenv("CRA_DATA_DIR", str(own.data_dir))
+    at_version(postgres_url.replace("postgresql://", "postgresql+psycopg://"), "curated", "curated_0004")
+    settings = own.model_copy(update={"raw_database": postgres_url, "curated_database": postgres_url})
+    expected = (("larger", "tiny"), ("scope-v1", "scope-v2", "scope-v3"), False)
+    assert register(settings, bundles[1] / "registry", check_only=True) == expected
+    assert database_facts(postgres_url, "curated").schema == "curated_0004"
+    assert register(settings, bundles[1] / "registry") == expected
+    assert database_facts(postgres_url, "curated").schema == HEADS["curated"]
 
 
 def test_a_name_that_is_taken_is_refused_and_nothing_is_added(

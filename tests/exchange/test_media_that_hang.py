@@ -1,5 +1,7 @@
 """A medium that does not answer is given up: the intake goes on, the lock is free, and the ledger says why."""
 
+import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.attacks._package import honest_package
-from exchange.intake import batch
-from exchange.intake.batch import ingest, watch
+from exchange.intake import batch, reader
+from exchange.intake.batch import entries_on, ingest, watch
 from exchange.intake.context import IntakeContext
 from exchange.intake.ledger import read_events
 from exchange.intake.medium import MediumReader
+from exchange.intake.quarantine import list_tree
 from host.locks import process_lock
 from models.errors import PackageRefused
 from models.intake import IntakeSettings, RefusalReason
@@ -139,3 +142,37 @@ def test_a_manifest_that_changed_without_another_time_is_seen_by_a_watch(
             for events in watch(replace(context, dry_run=True), medium.mount, nobody, pause):
                 seen += [each.reason for each in events]
     assert seen == [RefusalReason.SCHEMA, RefusalReason.NO_VALID_INSTANCE]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="drops the capability of root to read everything")
+def test_a_folder_that_this_user_may_not_read_keeps_nobody_from_the_others(
+    context: IntakeContext, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `lost+found`, which is root's on each medium with ext4."""
+    for name in ("lost+found", "theirs"):
+        (source / name).mkdir(mode=0)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec setpriv --bounding-set -dac_override,-dac_read_search {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("exchange.intake.medium.sys.executable", str(python))
+    assert [(each.path.name, each.refusal) for each in entries_on(context, source)] == [
+        ("little", None), ("theirs", None),
+    ]  # fmt: skip
+    with pytest.raises(PackageRefused) as refused, context.reading(source / "theirs") as theirs:
+        list_tree(theirs)
+    assert refused.value.reason is RefusalReason.UNREADABLE
+
+
+def test_a_look_at_packages_that_are_never_listed_waits_for_one_of_them(
+    context: IntakeContext, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "little").rename(source / "a")
+    for name in ("b", "c"):
+        (source / name).mkdir()
+        (source / name / "manifest.json").touch()
+    program = Path(reader.__file__).read_text()
+    waiting = program.replace('_send_entries(_tree(top, ""))', "time.sleep(3600)")
+    assert waiting != program
+    (tmp_path / "waits.py").write_text(waiting)
+    monkeypatch.setattr("exchange.intake.reader.__file__", str(tmp_path / "waits.py"))
+    assert batch._seen(context, source) == ("no-answer",)

@@ -17,6 +17,7 @@ from exchange.intake.quarantine import check_space, content_hash, copy_files, li
 from harness.packages.checks.tree import TreeFile
 from models.errors import PackageRefused, UsageError
 from models.intake import IntakeSettings, RefusalReason
+from repos.git import Git
 from runtime.trees import Runtime
 from tests.support.intake_material import intake_in, nobody
 
@@ -242,3 +243,15 @@ def test_entries_that_are_not_looked_at_are_told(tmp_path: Path, runtime: Runtim
 def test_a_folder_that_is_not_there_is_a_mistake_in_the_request(tmp_path: Path, runtime: Runtime) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         ingest(intake_in(tmp_path / "data", runtime), tmp_path / "nothing", nobody)
+
+
+def test_a_clone_with_the_caches_of_a_later_git_is_taken_in_without_them(tmp_path: Path, runtime: Runtime) -> None:
+    """Reverse indexes are written by default since git 2.41."""
+    package = honest_package(tmp_path / "medium")
+    repo = Git(package / "repo")
+    repo.output("repack", "-adqn")
+    [pack] = (package / "repo" / "objects" / "pack").glob("*.pack")
+    repo.output("-c", "pack.writeReverseIndex=true", "index-pack", str(pack.resolve()))
+    assert list(pack.parent.glob("*.rev"))
+    [event] = ingest(intake_in(tmp_path / "data", runtime), package, nobody)
+    assert event.reason is RefusalReason.NO_VALID_INSTANCE, event.detail

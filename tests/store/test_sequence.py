@@ -18,6 +18,7 @@ from store.learning.datasets import (
     trained_before,
     trained_datasets,
 )
+from store.learning.registry_rows import RegistryDatabases, add_items, copy_items
 from store.learning.trainings import FinishedTraining, store_training, store_training_job, superseded_trainings
 from store.tables import TrainingDataset, TrainingPlan
 from store.texts import sha256
@@ -92,3 +93,21 @@ def test_rows_of_the_version_before_are_numbered_by_their_times(tmp_path: Path) 
         rows = connection.execute(text("SELECT id, sequence FROM training_datasets ORDER BY sequence")).all()
     assert [row.id for row in rows] == [*reversed(NAMES), "d" * 64]
     assert [row.sequence for row in rows] == [1, 2, 3, 4]
+
+
+def test_rows_that_come_in_a_bundle_are_stored_after_those_that_are_there(raw: Engine, tmp_path: Path) -> None:
+    """Their numbers are another database's: a dataset that was trained on here has no other one before it."""
+    other = open_database(tmp_path / "other.sqlite", "raw")
+    for name in NAMES[:2]:
+        store(other, name)
+        train(other, name)
+    curated = [open_database(tmp_path / f"curated-{n}.sqlite", "curated") for n in (1, 2)]
+    for name in ("d" * 64, "e" * 64):
+        store(raw, name)
+        train(raw, name)
+    add_items(RegistryDatabases(other, curated[0]), RegistryDatabases(raw, curated[1]))
+    assert list(trained_datasets(raw, TrainingTarget.SCOPE)) == ["d" * 64, "e" * 64, *NAMES[:2]]
+    assert trained_before(raw, "e" * 64, TrainingTarget.SCOPE, "b") == ["d" * 64]
+    copy = open_database(tmp_path / "copy.sqlite", "raw")
+    copy_items(RegistryDatabases(raw, curated[1]), RegistryDatabases(copy, open_database(tmp_path / "c", "curated")))
+    assert list(trained_datasets(copy, TrainingTarget.SCOPE)) == ["d" * 64, "e" * 64, *NAMES[:2]]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from models.manifest import MiningFunnel
 from models.outcomes import OutcomeKind
 from models.protocols import Answer, Request, Stage, Task
 from store.database import reading
@@ -21,9 +22,14 @@ ANSWER = "the vault of ours"
 
 def _solve(store: RawStore) -> str:
     """A task of a person, with an answer that is replayed, about a repository that nothing else is about."""
-    manifest = make_manifest(1, name="mine", source="/home/me/mine")
-    own = manifest.instances[0].model_copy(update={"task": SECRET, "instance_id": "mine-1"})
+    nothing = MiningFunnel(total=0, dropped={}, needs_message=0, kept=0, mixed=0)
+    manifest = make_manifest(1, name="mine", source="/home/me/mine", funnel=nothing)
+    files: dict[str, object] = {"production_files": (), "test_files": (), "fail_to_pass": ()}
+    own = manifest.instances[0].model_copy(update={"task": SECRET, "instance_id": "mine-1", **files})
     [instance] = store.register_package(manifest.model_copy(update={"instances": (own,)})).values()
+    store.register_package(manifest.model_copy(update={"instances": (own,), "source": "/home/me/moved"}))
+    never = own.model_copy(update={"task": f"{SECRET} at once"})  # the endpoint was away before its attempt began
+    store.register_package(manifest.model_copy(update={"instances": (never,)}))
     campaign = store.register_campaign({"kind": "solve", "repository": "mine"})
     store.start_run(campaign, "solve-mine", "k", [Path("/home/me/mine")])
     key = store.open_trajectory(campaign, instance, "student", "student v1")
@@ -34,6 +40,8 @@ def _solve(store: RawStore) -> str:
     recorder.call(request, Answer(text=ANSWER, model="m", reasoning=SECRET, latency=0.5))
     recorder.flush()
     store.close_trajectory(key, 1, OutcomeKind.UNTESTED, patch=f"+{SECRET}", detail="no test was run")
+    killed = Answer(text="said", prompt=f"private: {SECRET}", model="m", endpoint="e")  # before its call was stored
+    store.keep_answer(store.answer_slot("of a killed attempt"), Stage.META_PLAN, killed)
     return key
 
 

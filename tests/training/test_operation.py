@@ -197,7 +197,8 @@ def test_what_an_open_round_uses_stays(operated: tuple[Simulation, list[OperateR
     folder = junk(simulation, RetentionKind.DATASETS, 77)
     context = simulation.context(operation={"least_free_gib": 0.0, "disk_budget_gib": 1 / GIB})
     assert folder in {item.path for item in plan_retention(context, idle=True).staying}
-    assert plan_retention(context, idle=False).going == ()
+    going = plan_retention(context, idle=False).going
+    assert {item.kind for item in going} <= {RetentionKind.CHECKPOINTS}, "of trainings that ended, if there are any"
     number = max(event.result["number"] for event in simulation.log.events() if event.kind is EventKind.ROUND) + 1
     request = RoundRequest(packages=(), repositories=("x",), targets=(), base="tiny", settings={})
     Round(context.raw_engine, number, request).finish(BEGIN, None, request.model_dump(mode="json"))

@@ -46,8 +46,9 @@ def check_prefix(prefix: Path, sources: list[Path]) -> Path:
 
 def _check_components(prefix: Path) -> None:
     """Raise InstallError if anybody but this user and root may replace the prefix, or a folder above it."""
-    for above in [*reversed(prefix.parents), prefix]:
-        _check_component(prefix, above)
+    for place in (prefix, prefix.resolve()):  # the second has no links: what they lead to counts as well
+        for above in [*reversed(place.parents), place]:
+            _check_component(place, above)
 
 
 def _check_component(prefix: Path, above: Path) -> None:

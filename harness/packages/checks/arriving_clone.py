@@ -42,12 +42,17 @@ def check_packed_refs(repo: Path) -> None:
             )
 
 
-def remove_caches(repo: Path) -> None:
-    """Remove what git would only be faster with, and would trust: graphs of commits, bitmaps, reverse indexes."""
-    objects = repo / "objects"
+def remove_caches(repo: Path) -> frozenset[str]:
+    """Remove what git would only be faster with, and would trust: graphs of commits, bitmaps, reverse indexes.
+
+    Returns the paths of what was removed, relative to the package.
+    """
+    objects, removed = repo / "objects", set[str]()
     for pattern in ("info/commit-graph", "info/commit-graphs/*", "pack/*.bitmap", "pack/*.rev", "pack/*.mtimes"):
         for path in filter(Path.is_file, objects.glob(pattern)):
             path.unlink()
+            removed.add(path.relative_to(repo.parent).as_posix())
+    return frozenset(removed)
 
 
 def check_refs(git: Git) -> None:

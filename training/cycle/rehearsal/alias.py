@@ -65,7 +65,7 @@ def move_alias(context: TrainingContext, adapter: str, before: Mapping[str, str]
     actions = [entry.action for entry in registry.log(TARGET) if entry.adapter == version.id]
     figures: dict[str, Any] = {"before": dict(before), "after": after, "actions": actions}
     if gap:
-        why, _, remedy = gap.partition("; ")
+        why, _, remedy = gap.rpartition("; ")
         found = f"{version.name} was promoted and rolled back in the table; no server was asked, as {why}"
         return Outcome((found,), figures, "warning", remedy)
     serves = before.get(TARGET.value) or "the base alone"

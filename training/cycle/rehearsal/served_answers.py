@@ -12,7 +12,7 @@ from harness.audit.record import AttemptLog
 from harness.runs.model_pool import ModelPool, seed_of
 from llm.service import Service, open_service
 from llm.serving.effect import adapter_effect
-from models.errors import NotOperational
+from models.errors import EvaluationError, NotOperational
 from models.llm_settings import EMBEDDED
 from models.manifest import Manifest
 from models.outcomes import OutcomeKind
@@ -49,7 +49,7 @@ class ServingPath:
     def gap(self, version: AdapterVersion) -> str:
         """Why an adapter cannot be asked here; empty if it can. It is loaded, and the active one, where servers do so.
 
-        Raises as `load_on_student` does.
+        Raises NoAnswer if the server does not respond, and for the embedded model as `make_ready` does.
         """
         settings, base = self.context.settings, find_base(self.context.curated, version.base)
         name = settings.models.roles.reasoning
@@ -58,9 +58,12 @@ class ServingPath:
                 f"endpoint {name!r} is not configured to serve base {base.name}; "
                 f'set base = "{base.name}" under [models.endpoints.{name}]'
             )
-        for each in (self.context.registry.active(TARGET), version):
-            if each is not None and each.base == base.id:
-                load_on_student(self.context, TARGET, base, each)
+        try:
+            for each in (self.context.registry.active(TARGET), version):
+                if each is not None and each.base == base.id:
+                    load_on_student(self.context, TARGET, base, each)
+        except EvaluationError as error:
+            return f"{error}; start the server with `cra serve`, which loads what is promoted"
         if settings.models.endpoint(name).url == EMBEDDED:
             return ""
         facts = self._service.facts(fresh=True)
