@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from training.cycle.context import open_context
 from training.data.datasets import read_dataset
 from training.fit.data import supervised_rows
 from training.fit.recipe import recipe_for
+from training.fit.watched import stopping_rows
 
 
 @pytest.fixture
@@ -82,6 +84,23 @@ def test_rows_that_may_have_stopped_a_training_do_not_judge_what_came_of_it(worl
     assert repositories(rows) == set(HELD), "no repository is lost"
     before = rows_of(world, tuned(world, tmp_path, 2, "tiny", dataset))  # by a version that watched all
     assert before.watched and sum(map(len, before.records.values())) == 2 * len(HELD)
+
+
+def test_stages_with_one_row_in_each_repository_are_on_both_sides() -> None:
+    def record(repository: int, stage: str) -> dict[str, Any]:
+        provenance = {"repository": f"lib{repository}"}
+        return {"id": f"{repository} {stage}", "source": "gold", "stage": stage, "provenance": provenance}
+
+    for stages in (("meta_plan", "part_plan"), ("meta_plan", "part_plan", "scope", "test_plan")):
+        rows = [record(number, stage) for number in range(24) for stage in stages]
+        stopping = stopping_rows(rows)
+        assert stopping == stopping_rows(reversed(rows)) and len(stopping) == len(rows) // 2
+        for stage in stages:
+            of_stage = {each["id"] for each in rows if each["stage"] == stage}
+            assert len(of_stage & stopping) >= 6 and len(of_stage - stopping) >= 6, stage
+        judged = {each["provenance"]["repository"] for each in rows if each["id"] not in stopping}
+        assert len(judged) == 24, "no repository is lost"
+    assert stopping_rows([record(number, "scope") for number in range(24)]) == set()
 
 
 def test_another_dataset_counts_without_what_was_trained_on(world: World, tmp_path: Path) -> None:
