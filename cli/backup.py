@@ -31,7 +31,7 @@ def backup(
     directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A new or empty directory.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Copy all databases, the operation's log and the intake's ledger into a directory; everything may go on meanwhile.
+    """Copy all databases, and the logs of operation and intake, into a directory; everything may go on.
 
     Each copy is one state of its database: of SQLite a file, of PostgreSQL a dump for pg_restore. backup.json lists
     them with hashes and the command that restores each. Bases, adapters, datasets, keys and repo packages are plain

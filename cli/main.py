@@ -81,7 +81,7 @@ COMMANDS = {
         "Check what a campaign needs: sandbox, git, uv, interpreters, models, keys, trainers, vLLM, databases, "
         "server, disk, clock."
     ),
-    "backup": "Copy the raw and curated databases, and the server's, into a directory; everything may go on meanwhile.",
+    "backup": "Copy all databases, and the logs of operation and intake, into a directory; everything may go on.",
     "validate": "Judge patches by the hidden tests of their instances, as a campaign judges its candidates.",
     "corpus": "Look at repo packages.",
     "package": "Make a repo package on a medium, for a machine without network.",

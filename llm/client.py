@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_ran
 
 from host.air_gap import is_air_gapped, uses_proxies
 from llm.chat import Completion
-from llm.faults import CallFailed, Overflow, Rejected, read_fault, refused_by_template
+from llm.faults import CallFailed, OutputUnread, Overflow, Rejected, read_fault, refused_by_template
 from llm.meter import Spent
 from llm.rate_limit import AimdLimiter, CircuitBreaker
 from llm.stream import PartialAnswer, gather
@@ -156,6 +156,7 @@ class Client:
         gathered = PartialAnswer()
         async with self.pace.slot() as round_:
             started = time.monotonic()
+            fault: Exception | None = None
             try:
                 async with asyncio.timeout(self.settings.timeout):
                     stream = await self._openai.chat.completions.create(
@@ -168,7 +169,10 @@ class Client:
                         await stream.close()
             except _EXPECTED as error:
                 fault = error if isinstance(error, CallFailed) else read_fault(error, self._key, self.settings.timeout)
-            else:
+            if isinstance(fault, OutputUnread):
+                gathered.end()
+                fault = None
+            if fault is None:
                 self.pace.speed_up()
                 ask.spend(self._spent(ask, gathered))
                 return gathered, time.monotonic() - started

@@ -40,6 +40,8 @@ _PROMPT = (
     r"requested (\d+)",
 )
 """How servers state the numbers, the most reliable first."""
+_UNREAD = re.compile(r"model produced output that does not match the expected", re.IGNORECASE)
+"""What llama.cpp's server says at the end of an answer that its parser for the chat format cannot read."""
 _FOR_GOOD = {"insufficient_quota", "billing_hard_limit_reached", "account_deactivated"}
 _SHOWN = 200
 _NO_CONNECTION = {"ConnectError", "ConnectTimeout"}
@@ -91,6 +93,10 @@ class Rejected(Exception):
         self.message, self.param = message, param
 
 
+class OutputUnread(Exception):
+    """The server's parser could not read what the model wrote: the model's doing, so what was sent is its answer."""
+
+
 def refused_by_template(rejected: Rejected) -> bool:
     """Whether a server's chat template refused the conversation."""
     return _TEMPLATE.search(rejected.message) is not None
@@ -106,7 +112,12 @@ def redact(text: str, key: str | None) -> str:
 
 
 def read_fault(error: Exception, key: str | None, timeout: float) -> Exception:
-    """Classify an exception of the client library: CallFailed, Overflow or Rejected; unchanged if unknown."""
+    """Classify an exception of the client library: CallFailed, Overflow, Rejected or OutputUnread; unchanged if
+    unknown."""
+    if isinstance(error, openai.APIError) and _UNREAD.search(
+        str(_error_of(error.body).get("message") or error.message)
+    ):
+        return OutputUnread(redact(error.message, key))
     if isinstance(error, openai.APIStatusError):
         return _read_status(error, key)
     if isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__ in _NO_CONNECTION:

@@ -97,6 +97,11 @@ class PartialAnswer:
             choice.finish = "length"
         return True
 
+    def end(self) -> None:
+        """End what is not ended: nothing more comes of it, and what has arrived is the answer."""
+        for choice in self.choices.values() or [self.choices.setdefault(0, PartialChoice())]:
+            choice.finish = choice.finish or "stop"
+
     def check(self) -> None:
         """Raise CallFailed if the answer is incomplete."""
         if not self.choices:

@@ -1,4 +1,4 @@
-"""Whether an environment holds what its lock says: a `uv sync` that was killed leaves a Python without all packages.
+"""Whether an environment holds what its lock says: an installation that was killed leaves a Python without some of it.
 
 Packages are those that the lock's project needs, followed through dependencies and extras under the markers of the
 environment's own Python. One is there if its metadata have the version of the lock and every file of its RECORD

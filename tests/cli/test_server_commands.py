@@ -179,7 +179,7 @@ def test_embedded_postgresql_serves_workers_reports_and_backups(sample: RepoPack
 
         backup = server.cra("backup", str(short_path / "backup"), "--json")
         copies = json.loads(backup.stdout)["copies"]
-        assert [each["file"] for each in copies] == ["prefect.dump", "raw-curated.dump"]
+        assert [each["file"] for each in copies] == ["raw-curated.dump", "prefect.dump"]
         assert word not in backup.stdout
         _restore_elsewhere(server, short_path, word)
 

@@ -1,5 +1,6 @@
 """A provider's fault is retried where that helps, ends as a ProviderError that says what to do, and leaks no key."""
 
+import json
 import socket
 import time
 import traceback
@@ -232,3 +233,18 @@ def test_a_queue_of_calls_survives_a_storm() -> None:
             thread.join()
         assert answers == ["fine"] * 12
         assert server.most_in_flight <= 6
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (CHUNK + b'{"content":"half"},"finish_reason":null}]}\n\n', "half"),
+        (b"", ""),
+    ],
+)
+def test_what_the_server_cannot_parse_is_the_answer_of_the_model(sent: bytes, said: str) -> None:
+    unread = {"code": 500, "message": "The model produced output that does not match the expected peg-native format"}
+    event = f"data: {json.dumps({'error': unread})}\n\n".encode()
+    with ScriptedServer([Raw(sent + event)]) as server:
+        assert answer(router(server, window=8000)) == said
+        assert len(server.requests) == 1, "the same model says the same again"
