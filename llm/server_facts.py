@@ -57,7 +57,7 @@ class ServerClient:
         """
         import openai
 
-        from llm.faults import CallFailed, Overflow, Rejected, read_fault
+        from llm.faults import CallFailed, OutputUnread, Overflow, Rejected, read_fault
 
         url = f"{self.url if path == '/models' else self.root}{path}"
         try:
@@ -74,7 +74,7 @@ class ServerClient:
             fault = read_fault(error, self._key, _SECONDS)
         else:
             return answer
-        if isinstance(fault, Overflow | Rejected):
+        if isinstance(fault, Overflow | Rejected | OutputUnread):
             fault = CallFailed(f"it refused {path} ({fault})", "check its url", status=REFUSED)
         assert isinstance(fault, CallFailed)
         failure: ProviderError = fault.as_error(self.endpoint)
