@@ -17,10 +17,9 @@ from training.fit.recipe import Method, Recipe, job_id, overrides, recipe_for
 if TYPE_CHECKING:
     from training.fit.fitting import Fit, ReportProgress
 
-FIT_VERSION = "3"
+FIT_VERSION = "2"
 """Part of the identity of all trainings: raised when the same data, base and recipe would give another adapter.
-Trainings of another version are not reused. The first version was a hash of source files, and fitted no class bias; the
-second fitted it for macro F1 alone."""
+Trainings of another version are not reused. The first version was a hash of source files, and fitted no class bias."""
 
 Technique = Literal["auto", "sft", "dpo", "sft+dpo"]
 
