@@ -27,6 +27,8 @@ def restore_dumps(settings: Settings, folder: Path) -> list[RestoredDump]:
 
     Raises UsageError where the settings do not fit the dumps, DatabaseError for a database that is not empty.
     """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder; name PREFIX/current/databases of the installation")
     chosen = [(dump, _target(settings, dump)) for dump in sorted(folder.glob(f"*{DUMP}"))]
     if not chosen:
         raise UsageError(

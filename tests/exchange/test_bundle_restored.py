@@ -120,6 +120,8 @@ def test_a_database_that_is_not_empty_and_settings_that_do_not_fit_are_refused(p
         restore_dumps(_there(prefix, _created(server, "c")), dumps)
     with pytest.raises(UsageError, match="no dump"):
         restore_dumps(_there(prefix, used), prefix / "data")
+    with pytest.raises(UsageError, match="no folder"):
+        restore_dumps(_there(prefix, used), prefix / "elsewhere")
 
 
 def test_a_restoration_that_was_killed_goes_on_to_the_same_end(
