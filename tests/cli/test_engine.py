@@ -63,7 +63,7 @@ def settings_of(tmp_path: Path, **variables: str) -> dict[str, object]:
 def status(url: str) -> int:
     request = urllib.request.Request(url + "variables/filter", b"{}", {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -86,7 +86,7 @@ def test_two_data_directories_share_nothing_and_nobody_else_is_answered(tmp_path
         assert said[0]["home"] != said[1]["home"]
     finally:
         for process in running:
-            process.communicate(timeout=60)
+            process.communicate(timeout=180)
     assert not (tmp_path / ".prefect").exists()
 
 

@@ -53,7 +53,7 @@ def test_an_interrupt_ends_a_plan_while_its_model_is_asked(tmp_path: Path) -> No
             assert planning.poll() is None, planning.communicate()[1]
             signal.sigtimedwait([], 0.05)
         planning.send_signal(signal.SIGINT)
-        printed, said = planning.communicate(timeout=60)
+        printed, said = planning.communicate(timeout=180)
     assert (planning.returncode, printed) == (130, "")
     assert "Traceback" not in said
     shown = [line.partition("spans: ")[2] for line in said.splitlines() if "spans: " in line]
@@ -68,6 +68,6 @@ def test_an_interrupt_ends_a_body_that_swallows_it() -> None:
     assert stuck.stdout is not None
     assert stuck.stdout.readline() == b"begun\n"
     stuck.send_signal(signal.SIGINT)
-    _, said = stuck.communicate(timeout=60)
+    _, said = stuck.communicate(timeout=180)
     assert stuck.returncode == 130
     assert b"Traceback" not in said

@@ -89,7 +89,7 @@ def test_it_serves_until_it_is_interrupted_and_leaves_nothing_behind(served: tup
     said = json.loads("".join(lines))
     assert {row["stage"]: row["state"] for row in said["stages"]}["scope"] == "serving"
     running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=180)
     assert running.returncode == 0
     assert f"{name}: loaded" in errors
     assert "stopped" in errors

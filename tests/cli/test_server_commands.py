@@ -82,9 +82,9 @@ def test_what_runs_is_not_changed_under_way(server: ServerRuns, option: tuple[st
 
 def test_nobody_without_the_password_is_answered_and_it_is_nowhere_else(server: ServerRuns) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/admin/version", timeout=20)
+        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/api/admin/version", timeout=120)
     assert refused.value.code == 401
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=20) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=120) as page:
         assert "connect-src 'self'" in page.headers["Content-Security-Policy"]
     ours = server.folder / "data" / "server"
     _, _, password = (ours / "password").read_text().strip().partition(":")

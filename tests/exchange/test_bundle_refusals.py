@@ -256,7 +256,7 @@ def test_nothing_beside_the_installer_is_imported_though_an_option_was_forgotten
     for name in ("__future__", "argparse", "json", "sys"):
         (altered.folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     argv = [each for each in altered.command(tmp_path / "prefix") if each != "-I"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 1
     assert "python3 -I" in done.stderr
     assert not mark.exists()

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from harness.packages.package import RepoPackage
 from store.database import open_database
 from tests.support.bad_server import ScriptedServer
+from tests.support.browser import PATIENCE_MS
 from tests.support.server_runs import CRA, ServerRuns, seconds_until, server_runs
 
 pytestmark = [pytest.mark.index, pytest.mark.slow]
@@ -70,7 +71,7 @@ class SecondWorker:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        assert self.process.wait(timeout=60) is not None
+        assert self.process.wait(timeout=180) is not None
 
 
 def database(server: ServerRuns) -> str:
@@ -142,14 +143,15 @@ def test_outcomes_are_read_off_the_page(server: ServerRuns, browser: Browser) ->
     seconds_until(lambda: not server.unfinished(), 60)
     password = (server.folder / "data" / "server" / "password").read_text().strip()
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(f"http://127.0.0.1:{server.port}/runs?tab=task-runs")
     page.locator("input").first.fill(password)
     page.keyboard.press("Enter")
-    page.get_by_text("empty-patch").first.wait_for(timeout=60_000)
+    page.get_by_text("empty-patch").first.wait_for()
     assert page.get_by_text("passed", exact=True).count() == 1
     assert page.get_by_text("empty-patch", exact=True).count() == 1
     page.goto(f"http://127.0.0.1:{server.port}/runs/flow-run/{run}")
-    page.get_by_text("cra trace").first.wait_for(timeout=60_000)
+    page.get_by_text("cra trace").first.wait_for()
     assert page.get_by_text("cra trace").count() == 2
     page.close()
 

@@ -69,4 +69,4 @@ def test_a_call_that_could_not_be_settled_is_not_waited_for(
                 pass
 
         with pytest.raises(CapReached):
-            pool.submit(call).result(timeout=30)
+            pool.submit(call).result(timeout=120)

@@ -218,7 +218,7 @@ def test_a_budget_is_never_exceeded_together(database_target: str) -> None:
     workers = [SPAWN.Process(target=reserve_much, args=(database_target, told)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    granted = sum(told.get(timeout=60) for _ in workers)
+    granted = sum(told.get(timeout=180) for _ in workers)
     for worker in workers:
         worker.join(60)
     assert granted == 20

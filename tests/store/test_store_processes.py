@@ -46,7 +46,7 @@ def undisturbed(tmp_path: Path) -> list[Triple]:
 
 def work(target: str, barrier: Any) -> None:
     store = open_raw_store(target)
-    barrier.wait(timeout=60)  # so that one that died does not leave the others waiting
+    barrier.wait(timeout=180)  # so that one that died does not leave the others waiting
     for _ in range(3):
         run_campaign(store)
 

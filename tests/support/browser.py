@@ -15,6 +15,8 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _LOCAL = {"127.0.0.1", "localhost", "::1"}
+PATIENCE_MS = 180_000
+"""How long a page is waited for, in milliseconds: beside other tests, a page of a few seconds takes many."""
 
 
 @contextmanager
@@ -53,6 +55,7 @@ def open_page(browser: Browser, url: str | Path, **options: Any) -> Iterator[tup
     try:
         context.route("**/*", only_local)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(url.resolve().as_uri() if isinstance(url, Path) else url)
         yield page, foreign
     finally:
