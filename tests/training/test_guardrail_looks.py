@@ -7,7 +7,7 @@ import pytest
 from benchmarks.guardrail_looks import LIMITS, corrected, draw, stopped_at, uncorrected
 from evals.spending import level
 from training.operation.measuring import Measure, measured
-from training.operation.plateau import too_few_instances
+from training.operation.plateau import diversity, incomparable, too_few_instances
 
 ROUNDS, INSTANCES, SAMPLES, OPERATIONS = 30, 10, 4, 60
 
@@ -68,3 +68,16 @@ def test_too_few_instances_to_see_a_collapse_are_said_before_it_comes() -> None:
     sure = [measured(turn, turn, {}, {(f"r{n}@{n}", k): True for n in range(40) for k in (0, turn)}) for turn in (1, 2)]
     assert too_few_instances(sure, LIMITS).startswith("0 instances of whole runs pass in some samples")
     assert "at look 9" in too_few_instances([whole(turn, 6) for turn in range(1, 10)], LIMITS)
+
+
+def test_whole_runs_of_other_packages_are_named_where_they_cannot_be_compared() -> None:
+    def turn(number: int, repository: str, *passed: bool) -> Measure:
+        return measured(number, number, {}, {(f"{repository}@{commit}", 0): each for commit, each in enumerate(passed)})
+
+    kept = [turn(1, "one", True, True), turn(2, "one", True, False)]
+    assert incomparable(kept) == incomparable(kept[:1]) == incomparable([]) == ""
+    changed = [*kept, turn(3, "two", False, False)]
+    assert "turn 2 and of turn 3" in incomparable(changed)
+    assert diversity(changed, LIMITS) is None
+    later = [*changed, turn(4, "two", False, True)]
+    assert "turn 1 and of turn 4" in incomparable(later)

@@ -23,7 +23,7 @@ from training.operation.measuring import (
     repository_of,
 )
 from training.operation.orders import OperateOrder
-from training.operation.plateau import too_few_instances
+from training.operation.plateau import incomparable, too_few_instances
 from training.operation.retention import DiskState, disk_state, sizes
 from training.operation.standing import Standing, State
 from training.operation.upkeep import DatabaseUpkeep, Forecast, forecast
@@ -99,7 +99,8 @@ def read_history(
     clock = tuple(_clock(event) for event in events if event.kind is EventKind.CLOCK)
     arrivals = tuple(arrivals_of(ledger, rounds))
     wanted = _wanted(standing, rounds, rates, ahead, clock)
-    few = too_few_instances([each for each in measures if each.round > continued(events)], context.settings.guardrails)
+    judged = [each for each in measures if each.round > continued(events)]
+    unseen = (incomparable(judged), too_few_instances(judged, context.settings.guardrails))
     return OperationHistory(
         standing=standing,
         turns=turns,
@@ -112,7 +113,7 @@ def read_history(
         forecast=ahead,
         clock=clock,
         arrivals=arrivals,
-        wanted=(*wanted, *_unmeasured(events), *([few] if few else []), *refusals_in_words(arrivals)),
+        wanted=(*wanted, *_unmeasured(events), *filter(None, unseen), *refusals_in_words(arrivals)),
     )
 
 

@@ -86,7 +86,7 @@ def diversity(measures: Sequence[Measure], limits: GuardrailSettings) -> Standin
         except GuardrailError as error:
             reason = f"since turn {before.turn}: {error} (p of look {len(looks) - 1} at most {allowed:.5f})"
             return Standing(state=State.STOPPED, rule=error.rule, reason=reason)
-        except EvaluationError:  # other packages are measured now
+        except EvaluationError:  # other packages are measured now: `incomparable` says so
             continue
     return None
 
@@ -94,6 +94,18 @@ def diversity(measures: Sequence[Measure], limits: GuardrailSettings) -> Standin
 def _looks(measures: Sequence[Measure]) -> list[Measure]:
     """Whole runs that were done anew: those of a turn after which the same adapters served are no further look."""
     return [each for n, each in enumerate(measures) if n == 0 or each.samples != measures[n - 1].samples]
+
+
+def incomparable(measures: Sequence[Measure]) -> str:
+    """Why the last whole runs show nothing against earlier ones, in words; empty if they share samples."""
+    looks = _looks(measures)
+    for before in (looks[-2], looks[0]) if len(looks) > 1 else ():
+        if not before.passes.keys() & looks[-1].passes.keys():
+            return (
+                f"whole runs of turn {before.turn} and of turn {looks[-1].turn} have no sample in common, so that no "
+                "loss of diversity between them can be seen; name the earlier packages with --end-to-end again"
+            )
+    return ""
 
 
 def too_few_instances(measures: Sequence[Measure], limits: GuardrailSettings) -> str:
