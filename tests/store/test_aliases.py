@@ -205,7 +205,7 @@ def test_every_thread_sees_a_promotion_soon(curated: "Engine", database_target: 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=120)
+        thread.join(timeout=20)
         assert not thread.is_alive()
 
 

@@ -174,6 +174,36 @@ def test_packed_rows_are_learned_as_rows_of_their_own(base: Base, tmp_path: Path
     assert fit.losses == pytest.approx(apart.losses, abs=1e-4)
 
 
+_KILLED_AT_ITS_END = """
+import os, signal, sys
+from tests.training.test_fit_training import *
+root = Path(sys.argv[1])
+Fitting._finish = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+base = Base("0" * 64, "tiny", Path(sys.argv[2]), None, None, {})
+fit_sft(root / "d", base, root / "killed", a_recipe(**ENDS[sys.argv[3]]), silent)
+"""
+ENDS: dict[str, dict[str, Any]] = {
+    "within an epoch": {"max_steps": 6},
+    "stopped early": {"learning_rate": 2.0, "patience": 1, "epochs": 3, "warmup": 0.0, "checkpoint_steps": 1},
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_training_killed_after_its_last_step_takes_no_other(base: Base, tmp_path: Path, end: str) -> None:
+    dataset = write_dataset(tmp_path / "d", rows=24, validation=4)
+    whole = fit_sft(dataset, base, tmp_path / "whole", a_recipe(**ENDS[end]), silent)
+    killed = [sys.executable, "-c", _KILLED_AT_ITS_END, tmp_path, base.path, end]
+    done = subprocess.run(killed, cwd=Path(__file__).parents[2], check=False, capture_output=True)
+    assert done.returncode == -9, done.stderr.decode()[-2000:]
+    assert checkpoints(tmp_path / "killed" / "checkpoints")[-1].name == f"checkpoint-{whole.steps}"
+    told: list[TrainingProgress] = []
+    fit = fit_sft(dataset, base, tmp_path / "killed", a_recipe(**ENDS[end]), told.append)
+    assert not told
+    assert (fit.steps, fit.best_step, fit.tokens) == (whole.steps, whole.best_step, whole.tokens)
+    assert (fit.losses, fit.eval_losses) == (whole.losses, whole.eval_losses)
+    assert (fit.adapter_dir / WEIGHTS).read_bytes() == (whole.adapter_dir / WEIGHTS).read_bytes()
+
+
 def test_a_loss_that_is_no_number_ends_it_and_keeps_the_checkpoint(base: Base, tmp_path: Path) -> None:
     def spoil(progress: TrainingProgress) -> None:
         if progress.step == 4:

@@ -40,7 +40,7 @@ from training.fit.monitor import ReportProgress, TrainingMonitor, TrainingProgre
 from training.fit.recipe import BackendOverride, Recipe, TrainingBackend, applied, overrides
 from training.fit.result import Fit, adapter_hash, open_place, write_fit
 from training.fit.schedule import accumulated
-from training.fit.trainers import arguments, checkpoints, trainer_class, unwritable
+from training.fit.trainers import arguments, checkpoints, step_of, trainer_class, unwritable
 from training.quiet import quiet_libraries
 
 __all__ = ["Fit", "ReportProgress", "TrainingProgress", "fit_dpo", "fit_full", "fit_sft"]
@@ -143,8 +143,13 @@ class Fitting:
     def _train(self, recipe: Recipe) -> Fit:
         trainer, watch = self._trainer(recipe)
         known = checkpoints(self.out / "checkpoints")
-        trainer.train(resume_from_checkpoint=str(known[-1]) if known else None)
-        last, best = trainer.state.global_step, watch.best_step()
+        last = step_of(known[-1]) if known else 0
+        if known and watch.ended(last, trainer.args.max_steps):
+            self._load(trainer.model, known[-1])  # the trainers' library would take one more step
+        else:
+            trainer.train(resume_from_checkpoint=str(known[-1]) if known else None)
+            last = trainer.state.global_step
+        best = watch.best_step()
         if best is not None and best != last:
             self._load(trainer.model, self.out / _BEST)
         return self._finish(trainer.model, watch, recipe, last if best is None else best)

@@ -70,6 +70,13 @@ class TrainingMonitor:
         self.earlier = (last["tokens"], last["seconds"]) if last else (0, 0.0)
         self.begun_at, self.tokens, self.started = step, 0, time.monotonic()
 
+    def ended(self, step: int, steps: int) -> bool:
+        """Whether a training that resumes after `step` has nothing left: it was the last of `steps`, or stopped there,
+        and was killed before its result was written. Its rows are read if so."""
+        self.begin(step)
+        stopped = any(at == step for at, _ in self.evaluations) and self.stale() >= self.patience
+        return step >= steps or stopped
+
     def trained(self, step: int, steps: int, logs: dict[str, float]) -> None:
         """Record a step. Raises TrainingError if its loss is not finite."""
         loss = logs["loss"]
