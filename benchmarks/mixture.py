@@ -14,11 +14,13 @@ their sign-flip p over repositories. Nothing is registered. What is finished is 
 import argparse
 import json
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
+from cli.progress import step_bars
 from evals.paired import sign_flip_over_repositories
 from host.settings import load_settings
 from models.base_evaluation import RowLoss
@@ -54,13 +56,14 @@ class Arm(NamedTuple):
 
 
 class Ablation(NamedTuple):
-    """What all trainings have in common."""
+    """What all trainings have in common; `show` is told what is done, its steps so far, and all of them."""
 
     raw: RawStore
     base: Base
     mix: MixtureSettings
     held: HeldOut
     options: argparse.Namespace
+    show: Callable[[str, int, int], None]
 
     def untrained(self) -> Arm:
         return Arm("base", 0, 0, self._losses(self.base, self.options.out / "base"))
@@ -81,19 +84,22 @@ class Ablation(NamedTuple):
             }
         )
         out = self.options.out / f"{name}-{rows}-{self.options.seed}"
-        fit = fit_full(mixed.directory, self.base, out, recipe, lambda progress: None)
+        fit = fit_full(
+            mixed.directory, self.base, out, recipe, lambda at: self.show(f"train {name}", at.step, at.steps)
+        )
         losses = self._losses(self.base._replace(path=fit.adapter_dir, name=name), out)
-        print(f"{name}: {fit.tokens} tokens in {fit.steps} steps, {fit.changed:.1%} of the weights changed", flush=True)
-        return Arm(name, steps * training.batch_size, fit.tokens, losses)
+        said = f"{name}: {fit.tokens} tokens in {fit.steps} steps, {fit.changed:.1%} of the weights changed"
+        print(said, file=sys.stderr, flush=True)
+        return Arm(name, fit.steps * training.batch_size, fit.tokens, losses)
 
     def _losses(self, tuned: Base, place: Path) -> Losses:
         settings = load_settings().training
         ids = [row["id"] for rows in self.held.records.values() for row in rows]
-        file = place / f"held-out-{digest('held-out', *ids, settings.max_tokens)[:12]}.json"
+        file = place / f"held-out-{digest(self.base.id, *ids, settings.max_tokens)[:12]}.json"
         if (known := read_measures(file, Losses)) is not None:
             return known
         chat = ChatFormat.load(self.base.path, settings.thinking)
-        losses = Losses(of=held_out_losses(tuned, chat, self.held, settings.max_tokens))
+        losses = Losses(of=held_out_losses(tuned, chat, self.held, settings.max_tokens, self.show))
         write_measures(file, losses)
         return losses
 
@@ -117,13 +123,19 @@ def main() -> None:
     whole = make_mixture(raw, settings.data_dir, mix, options.role)
     held = held_out_rows(whole.directory)
     held = held._replace(records={each: rows[: options.held_out] for each, rows in held.records.items()})
-    ablation = Ablation(raw, base, mix, held, options)
-    arms = [ablation.untrained(), ablation.train(MIXED, (), options.rows)]
-    for objective, share in whole.shares.items():
-        arms.append(ablation.train(objective.value, (objective,), options.rows))
-        arms.append(ablation.train(objective.value + OWN_SHARE, (objective,), round(share * options.rows)))
+    with step_bars() as show:
+        arms = _arms(Ablation(raw, base, mix, held, options, show), whole)
     rows = _table(arms)
     print(json.dumps(rows) if options.json else "\n".join("| " + " | ".join(row) + " |" for row in rows))
+
+
+def _arms(ablation: Ablation, whole: Mixture) -> list[Arm]:
+    rows = ablation.options.rows
+    arms = [ablation.untrained(), ablation.train(MIXED, (), rows)]
+    for objective, share in whole.shares.items():
+        arms.append(ablation.train(objective.value, (objective,), rows))
+        arms.append(ablation.train(objective.value + OWN_SHARE, (objective,), round(share * rows)))
+    return arms
 
 
 def _epochs(mixed: Mixture, rows: int) -> int:

@@ -103,7 +103,7 @@ def incomparable(measures: Sequence[Measure]) -> str:
         if not before.passes.keys() & looks[-1].passes.keys():
             return (
                 f"whole runs of turn {before.turn} and of turn {looks[-1].turn} have no sample in common, so that no "
-                "loss of diversity between them can be seen; name the earlier packages with --end-to-end again"
+                "fall or loss of diversity between them can be seen; name the earlier packages with --end-to-end again"
             )
     return ""
 
