@@ -57,10 +57,13 @@ def ablate(
     stopped command goes on with the arm that it was at. The verdict says whether a window is justified by its loss
     inside it; stage losses are measured too where frozen sets exist.
     """
+    from training.bases.bf16 import check_bf16
     from training.windows.ablation import AblationSettings
     from training.windows.learning import LearningSettings
 
     settings = load_settings().training
+    if settings.cpu_bf16:
+        check_bf16()
     wanted = AblationSettings(
         windows=numbers("--windows", windows),
         tokens=tokens,

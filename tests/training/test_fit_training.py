@@ -14,7 +14,10 @@ from models.errors import TrainingError
 from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
 from tests.support.fitting_data import tiny_base, write_dataset
+from training.bases import bf16
 from training.bases.bases import Base
+from training.bases.bf16 import computes_bf16
+from training.cycle.local_answers import LocalAnswerer
 from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.backends import choose_backend, load_base
 from training.fit.fitting import Fit, Fitting, TrainingProgress, fit_dpo, fit_full, fit_sft
@@ -60,12 +63,23 @@ def test_an_adapter_is_trained_and_written_the_same_each_time(base: Base, tmp_pa
     assert not (tmp_path / "a" / "checkpoints").exists()
 
 
+@pytest.mark.skipif(not computes_bf16(), reason="this processor has no instructions for bf16")
 def test_a_processor_that_computes_bf16_comes_to_nearly_the_same(base: Base, tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "d", rows=4)
     exact = fit_sft(dataset, base, tmp_path / "exact", a_recipe(), silent)
     fast = fit_sft(dataset, base, tmp_path / "fast", a_recipe(cpu_bf16=True), silent)
     assert "precision" not in {change.field for change in fast.overrides}
     assert fast.losses != exact.losses and fast.losses == pytest.approx(exact.losses, abs=0.05)
+
+
+def test_bf16_is_refused_where_the_processor_has_no_instructions_for_it(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bf16, "computes_bf16", lambda: False)
+    with pytest.raises(TrainingError, match="CRA_TRAINING__CPU_BF16"):
+        fit_sft(write_dataset(tmp_path / "d", rows=4), base, tmp_path / "o", a_recipe(cpu_bf16=True), silent)
+    with pytest.raises(TrainingError, match="CRA_TRAINING__CPU_BF16"):
+        LocalAnswerer(base.path, base.name, half=True)
 
 
 def test_the_adapter_loads_with_peft_and_changes_what_the_base_says(base: Base, tmp_path: Path) -> None:

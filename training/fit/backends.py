@@ -5,6 +5,7 @@ from typing import Any
 
 from models.errors import TrainingError
 from training.bases.bases import Base
+from training.bases.bf16 import check_bf16
 from training.fit.installed import CPU_TRL, install_command, needs_newer_trl
 from training.fit.recipe import Recipe, TrainingBackend
 
@@ -39,7 +40,12 @@ def choose_backend(wanted: str = "auto") -> TrainingBackend:
 
 
 def load_base(base: Base, recipe: Recipe, backend: TrainingBackend) -> Any:
-    """The base's model, ready to be given an adapter (or, for a full fine-tune, to be trained)."""
+    """The base's model, ready to be given an adapter (or, for a full fine-tune, to be trained).
+
+    Raises TrainingError as `check_bf16` does, for a recipe that computes in bf16 on the processor.
+    """
+    if recipe.precision == "bf16" and backend == "trl-cpu":
+        check_bf16()
     if backend == "unsloth-gpu":
         from unsloth import FastLanguageModel
 
