@@ -11,19 +11,20 @@ import pytest
 import torch
 
 from models.errors import TrainingError
+from models.settings import Settings
 from models.training import TrainingTarget
 from models.training_settings import TrainingSettings
 from tests.support.fitting_data import tiny_base, write_dataset
 from training.bases import bf16
 from training.bases.bases import Base
 from training.bases.bf16 import computes_bf16
-from training.cycle.local_answers import LocalAnswerer
 from training.fit.adapter import CONFIG, WEIGHTS
 from training.fit.backends import choose_backend, load_base
 from training.fit.fitting import Fit, Fitting, TrainingProgress, fit_dpo, fit_full, fit_sft
 from training.fit.lock import target_lock
 from training.fit.recipe import Method, Recipe, recipe_for
 from training.fit.trainers import checkpoints
+from training.pointwise.option_model import OptionModel
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +80,7 @@ def test_bf16_is_refused_where_the_processor_has_no_instructions_for_it(
     with pytest.raises(TrainingError, match="CRA_TRAINING__CPU_BF16"):
         fit_sft(write_dataset(tmp_path / "d", rows=4), base, tmp_path / "o", a_recipe(cpu_bf16=True), silent)
     with pytest.raises(TrainingError, match="CRA_TRAINING__CPU_BF16"):
-        LocalAnswerer(base.path, base.name, half=True)
+        OptionModel(Settings(training=TrainingSettings(cpu_bf16=True)), base, TrainingTarget.SCOPE, ("asked", 1))
 
 
 def test_the_adapter_loads_with_peft_and_changes_what_the_base_says(base: Base, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from models.class_bias import ClassBias, asks_for_letters
 from models.errors import PromptTooLong, RegistryError, UsageError
 from models.tokens import SMALLEST_SHARE, THINKING_TOKENS
 from training.adapters.registry.weights import CONFIG, WEIGHTS
-from training.bases.bf16 import check_bf16
 from training.bases.chat_format import THINK, ChatFormat
 from training.bases.loading import load_model
 from training.bases.shared_prefix import ROWS, next_token_logits, share
@@ -81,14 +80,12 @@ class LocalAnswerer:
         """Load the weights. With `half`, probabilities of options are computed in bf16 from weights in fp32.
 
         Raises UsageError for an unusable base, RegistryError for an adapter of another base, or one whose weights do
-        not fit, TrainingError as `check_bf16` does.
+        not fit.
         """
         self._chat: ChatFormat = ChatFormat.load(base, thinking)
         self._bias = bias.by_token if bias is not None and not self._chat.thinks else {}
         self._device, self._dtype = _device()
         self._half = half
-        if half and self._device == "cpu":
-            check_bf16()
         self.settings: LocalSettings = _settings(self._chat, self._dtype)
         model = load_model(base, self._dtype)
         if adapter is not None:

@@ -8,6 +8,7 @@ from models.settings import Settings
 from models.training import TrainingTarget
 from store.keys import digest
 from training.bases.bases import Base
+from training.bases.bf16 import check_bf16
 from training.bases.thinking import base_thinks
 from training.cycle.local_answers import LocalAnswerer
 
@@ -26,11 +27,13 @@ class OptionModel:
         adapter: Path | None = None,
         adapter_id: str = "",
     ) -> None:
-        """Raises TrainingError where thinking is set differently for training and serving."""
+        """Raises TrainingError where thinking is set differently for training and serving, and as `check_bf16` does."""
         self.name = name or base.name
         self._base, self._adapter = base, adapter
         self._thinking = base_thinks(settings, base, target)
         self._half = settings.training.cpu_bf16
+        if self._half:
+            check_bf16()
         self.identity = digest(*asked_as, base.id, adapter_id, self._thinking, self._half)
         self._model: LocalAnswerer | None = None
 
