@@ -19,8 +19,9 @@ from pathlib import Path
 from statistics import fmean, median, quantiles
 
 from agent.retrieve.ranking import rank
+from agent.retrieve.relevance.estimates import Estimates
 from agent.retrieve.thresholds import IN_USE, ContextThresholds
-from agent.retrieve.unjudged import BUDGET, Estimates, context, estimate_symbols
+from agent.retrieve.unjudged import BUDGET, context, estimate_symbols
 from evals.retrieval import Context, compared
 from evals.retrieval_items import gold_symbols, items
 from evals.study.plan import SPLIT, default_split, held_out_name

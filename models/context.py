@@ -95,6 +95,9 @@ class SymbolOutline(Frozen):
     doc: str = Field(default="", description="first line of its docstring")
     tokens: int = Field(default=0, description="tokens of its whole text")
     rank: int = Field(default=0, ge=0, description="place among its file's symbols, from 1; 0 if unknown")
+    likelihood: float | None = Field(
+        default=None, ge=0, le=1, description="that it changes if its file does, by the relevance classifier, if it ran"
+    )
 
 
 class FileOutline(Frozen):

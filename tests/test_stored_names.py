@@ -266,7 +266,7 @@ FIELDS: list[tuple[type[BaseModel], str]] = [
     (PrecisionJudgement, "symbols"),
     (ScopeJudgement, "files"),
     (SymbolJudgement, "path symbol use"),
-    (SymbolOutline, "name kind signature doc tokens rank"),
+    (SymbolOutline, "name kind signature doc tokens rank likelihood"),
     (Slice, "first last total"),
     (QuestionForm, "answers files symbols"),
     (TaskAnalysis, "kind summary terms files symbols"),

@@ -116,6 +116,12 @@ def evidence(candidate: Evidence) -> str:
     return str(macros.evidence(candidate))
 
 
+def chance(value: float) -> str:
+    """A probability in the words of the prompts, such as "likely to"."""
+    macros: Any = _environment().get_template("_evidence.jinja").module
+    return str(macros.chance(value))
+
+
 @lru_cache
 def _template(stage: Stage) -> Template:
     return _environment().get_template(f"{stage.value}.jinja")

@@ -5,16 +5,17 @@ from agent.retrieve.elide import elide
 from agent.retrieve.outlines import file_outlines
 from agent.retrieve.ranking import rank
 from agent.retrieve.scope import default_scope
-from agent.retrieve.unjudged import Ranked, by_worth, default_precision, retrieve_by_rank
+from agent.retrieve.unjudged import Ranked, by_worth, estimate_symbols, judge_symbols, retrieve_by_rank
 
 __all__ = [
     "Ranked",
     "assemble",
     "by_worth",
-    "default_precision",
     "default_scope",
     "elide",
+    "estimate_symbols",
     "file_outlines",
+    "judge_symbols",
     "rank",
     "retrieve_by_rank",
 ]

@@ -19,7 +19,9 @@ rank."""
 MOST_ITEMS = 60
 """Most items of a stage whose questions hold a set number of items: there are as many questions as these take."""
 EVIDENCE = 16
-"""Tokens by which an item's rank and likelihood lengthen what is shown of it."""
+"""Tokens by which a file's number, rank and likelihood lengthen what is shown of it."""
+SYMBOL_EVIDENCE = 24
+"""The same of a symbol, which has its file's number of symbols as well."""
 SPACING = 8
 """Tokens that an item of an answer may have in addition to its words: optional white space."""
 FRAMING = 0.25
@@ -59,7 +61,8 @@ def symbol_questions(
         return '"100": "S", ' if numbered else f'"{item[0].path}" "{item[1].name}": "type_context"'
 
     budget = _budget(task, planner, Stage.PRECISION)
-    for batch, place in _questions(symbols, _Measure(planner.count, _shown_symbol, answered), budget, at_once):
+    measure = _Measure(planner.count, _shown_symbol, answered, SYMBOL_EVIDENCE)
+    for batch, place in _questions(symbols, measure, budget, at_once):
         yield _regrouped(batch), place
 
 
@@ -71,15 +74,16 @@ def _likeliest(symbols: Sequence[OutlinedSymbol]) -> list[OutlinedSymbol]:
 
 @dataclass(frozen=True)
 class _Measure(Generic[T]):
-    """How an item is counted: the text that shows it, and the longest judgement of it."""
+    """How an item is counted: the text that shows it, the longest judgement of it, and the tokens of its evidence."""
 
     count: Callable[[str], int]
     shown: Callable[[T], str]
     answered: Callable[[T], str]
+    evidence: int = EVIDENCE
 
     def tokens(self, item: T) -> tuple[int, int]:
         """Tokens of an item in a question and in its answer."""
-        return self.count(self.shown(item)) + EVIDENCE, self.count(self.answered(item)) + SPACING
+        return self.count(self.shown(item)) + self.evidence, self.count(self.answered(item)) + SPACING
 
 
 def _budget(task: str, planner: Planner, stage: Stage) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Outlines of files by their symbols: as a short text for a judge of files, as records for a judge of symbols."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from agent.retrieve.relevance.estimates import Estimates, chance_if_changed, likeliest_first
 from models.context import Candidate, FileOutline, Relevance, SymbolOutline
 from repos.index import IndexedFile, RepositoryIndex
 from repos.index.symbols import SymbolKind
@@ -36,13 +37,13 @@ def short_outline(file: IndexedFile, first: Sequence[str] = ()) -> str:
 def file_outlines(
     index: RepositoryIndex,
     kept: Sequence[tuple[Candidate, Relevance]],
-    ranks: Mapping[tuple[str, str], int],
+    estimates: Estimates,
     count: Callable[[str], int],
 ) -> list[FileOutline]:
     """The outlines of the files kept by scope, in their order.
 
-    `ranks` are places of symbols in their file by path and name, from 1; `count` gives the tokens of a text. A file
-    that is not in the index, or has no symbols, has none.
+    Symbols that `estimates` lacks have neither rank nor likelihood; `count` gives the tokens of a text. A file that is
+    not in the index, or has no symbols, has no outline.
     """
     outlines = []
     for candidate, relevance in kept:
@@ -50,6 +51,9 @@ def file_outlines(
         if relevance is Relevance.IRRELEVANT or path not in index:
             continue
         file = index.file(path)
+        estimated = estimates.get(path, {})
+        ranks = {name: place for place, name in enumerate(likeliest_first(estimated), start=1)}
+        chances = {name: chance_if_changed(each.primary, candidate.estimate) for name, each in estimated.items()}
         symbols = tuple(
             SymbolOutline(
                 name=symbol.name,
@@ -57,7 +61,8 @@ def file_outlines(
                 signature=symbol.signature,
                 doc=symbol.doc.partition(". ")[0][:_WIDEST],
                 tokens=count(file.text_of(symbol)),
-                rank=ranks.get((path, symbol.name), 0),
+                rank=ranks.get(symbol.name, 0),
+                likelihood=chances.get(symbol.name),
             )
             for symbol in file.symbols
         )

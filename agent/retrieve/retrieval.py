@@ -6,12 +6,19 @@ The deterministic ranking proposes, the planner judges. Where it does not judge,
 relevance classifier does; what the ranking has from the task's own words (a path, a symbol) cannot be judged away.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.asking import Asker, Unanswered
-from agent.retrieve import assemble, by_worth, default_precision, default_scope, file_outlines, rank
+from agent.retrieve import (
+    assemble,
+    by_worth,
+    default_scope,
+    estimate_symbols,
+    file_outlines,
+    judge_symbols,
+    rank,
+)
 from agent.retrieve.batches import FRAMING, file_questions, symbol_questions
 from agent.retrieve.judgements import parse_precision, parse_scope, parse_task_analysis
 from models.context import (
@@ -121,10 +128,10 @@ class Retrieval:
         self, analysis: TaskAnalysis | None, kept: Sequence[tuple[Candidate, Relevance]]
     ) -> list[SymbolJudgement]:
         """A judgement for each symbol of the files kept, by the planner or by the classifier."""
-        by_rank = default_precision(self.task.text, self.index, [candidate for candidate, _ in kept])
-        found = {(each.path, each.symbol): each for each in by_rank}
+        estimates = estimate_symbols(self.task.text, self.index, [candidate for candidate, _ in kept])
+        found = {(each.path, each.symbol): each for each in judge_symbols(estimates)}
         if self._asks(Stage.PRECISION):
-            outlines = file_outlines(self.index, kept, symbol_places(by_rank), self.planner.count)
+            outlines = file_outlines(self.index, kept, estimates, self.planner.count)
             for batch, shown in symbol_questions(self.task.text, outlines, self.planner):
                 judged = self._judge_symbols(analysis, batch, shown)
                 for each in judged:
@@ -159,13 +166,3 @@ def _likelihood(candidate: Candidate) -> str:
     if estimate is None:
         return "rank"
     return f"classifier, relevant {estimate.relevant:.2f}, supporting {estimate.supporting:.2f}"
-
-
-def symbol_places(ranked: Iterable[SymbolJudgement]) -> dict[tuple[str, str], int]:
-    """Places of symbols in their files, from 1, by path and name; those ranked first in a file come first."""
-    places: dict[tuple[str, str], int] = {}
-    of_file: Counter[str] = Counter()
-    for each in ranked:
-        of_file[each.path] += 1
-        places[each.path, each.symbol] = of_file[each.path]
-    return places

@@ -1,12 +1,14 @@
 """Retrieval without a judge: by the ranking and the relevance classifier alone."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.retrieve.assembly import assemble
 from agent.retrieve.query import parse_query
 from agent.retrieve.ranking import rank
 from agent.retrieve.relevance.classifier import in_force
+from agent.retrieve.relevance.estimates import Estimates, likeliest_first
+from agent.retrieve.relevance.estimates import worth as symbol_worth
 from agent.retrieve.relevance.symbols import FileOfSymbols
 from agent.retrieve.scope import default_scope, worth
 from agent.retrieve.thresholds import IN_USE, ContextThresholds
@@ -18,8 +20,6 @@ from repos.index import RepositoryIndex
 
 BUDGET = (WINDOWS[Stage.CODE] - ANSWER_TOKENS[Stage.CODE]) * 3 // 4
 """Default tokens of a context without a planner: a quarter of the window is left for plan and instructions."""
-Estimates = Mapping[str, Mapping[str, SymbolEstimate]]
-"""Of symbols, by path and name."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,6 @@ def by_worth(files: Iterable[tuple[Candidate, Relevance]]) -> list[tuple[Candida
     return sorted(files, key=lambda pair: (pair[1] is not Relevance.RELEVANT, -worth(pair[0]), pair[0].rank))
 
 
-def default_precision(task_text: str, index: RepositoryIndex, files: Sequence[Candidate]) -> list[SymbolJudgement]:
-    """A judgement of every symbol of some candidates by the relevance classifier, for a context; the likeliest to
-    change first in each file."""
-    return judge_symbols(estimate_symbols(task_text, index, files))
-
-
 def estimate_symbols(task_text: str, index: RepositoryIndex, files: Iterable[Candidate]) -> Estimates:
     """What the relevance classifier estimates of the symbols of some candidates, those that are indexed."""
     query, classifier = parse_query(task_text), in_force()
@@ -86,8 +80,7 @@ def judge_symbols(estimates: Estimates, least: ContextThresholds = IN_USE) -> li
     """The use of each symbol in a context; the likeliest to change first in each file."""
     judged = []
     for path, found in estimates.items():
-        order = sorted(found, key=lambda name: -_symbol_worth(found[name]))
-        for place, name in enumerate(order):
+        for place, name in enumerate(likeliest_first(found)):
             use = _use(found[name], least)
             if use is SymbolUse.EXCLUDED and place < least.heads:
                 use = SymbolUse.TYPE_CONTEXT
@@ -95,14 +88,10 @@ def judge_symbols(estimates: Estimates, least: ContextThresholds = IN_USE) -> li
     return judged
 
 
-def _symbol_worth(estimate: SymbolEstimate) -> float:
-    return estimate.primary + estimate.supporting / 4
-
-
 def _use(estimate: SymbolEstimate, least: ContextThresholds) -> SymbolUse:
-    worth = _symbol_worth(estimate)
-    if worth >= least.primary:
+    wanted = symbol_worth(estimate)
+    if wanted >= least.primary:
         return SymbolUse.PRIMARY
-    if worth >= least.whole:
+    if wanted >= least.whole:
         return SymbolUse.SUPPORTING
-    return SymbolUse.TYPE_CONTEXT if worth + estimate.type_context / 4 >= least.head else SymbolUse.EXCLUDED
+    return SymbolUse.TYPE_CONTEXT if wanted + estimate.type_context / 4 >= least.head else SymbolUse.EXCLUDED

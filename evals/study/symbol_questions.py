@@ -15,8 +15,8 @@ from agent.retrieve import file_outlines
 from agent.retrieve.precision import symbol_scores
 from agent.retrieve.query import parse_query
 from agent.retrieve.relevance.classifier import in_force
-from agent.retrieve.retrieval import JUDGED, symbol_places
-from agent.retrieve.unjudged import estimate_symbols, judge_symbols
+from agent.retrieve.retrieval import JUDGED
+from agent.retrieve.unjudged import estimate_symbols
 from agent.retrieve.weights import WEIGHTS
 from evals.study.questions import MinedTask, StudyCandidate, StudyQuestion, judged_file, mined_tasks
 from models.context import Candidate, Relevance, RelevanceEstimate, SymbolUse
@@ -98,8 +98,7 @@ def symbol_questions(git: Git, repository: str, commits: int, cache: Path) -> It
 def _symbols(found: MinedTask, candidate: Candidate) -> tuple[SymbolCandidate, ...]:
     """The symbols of a candidate, best first, as the prompt of precision outlines them."""
     estimates = estimate_symbols(found.task, found.index, [candidate])
-    places = symbol_places(judge_symbols(estimates))
-    outlines = file_outlines(found.index, [(candidate, Relevance.RELEVANT)], places, estimate_tokens)
+    outlines = file_outlines(found.index, [(candidate, Relevance.RELEVANT)], estimates, estimate_tokens)
     if not outlines:
         return ()
     [outline] = outlines

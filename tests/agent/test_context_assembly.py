@@ -3,6 +3,7 @@
 import pytest
 
 from agent.retrieve.assembly import FRAME, assemble
+from agent.retrieve.outlines import file_outlines
 from agent.retrieve.scope import default_scope
 from agent.retrieve.thresholds import IN_USE, ContextThresholds
 from agent.retrieve.unjudged import judge_symbols
@@ -102,6 +103,23 @@ def test_the_classifier_leaves_the_heads_of_the_likeliest_symbols_of_every_file(
     (file,) = packed(index, {FIRST: Relevance.SUPPORTING}, symbols, AMPLE).files
     assert "def work_b(value):" in file.text
     assert "def work_a(value):" not in file.text
+
+
+def test_an_outline_says_how_likely_each_symbol_is_to_change_if_its_file_does(index: RepositoryIndex) -> None:
+    chances = {"work_a": 0.06, "work_b": 0.3, "work_c": 0.0}
+    estimates = {
+        FIRST: {name: SymbolEstimate(primary=each, supporting=0, type_context=0) for name, each in chances.items()}
+    }
+    likely = candidate(FIRST, 0.2)
+    [outline] = file_outlines(index, [(likely, Relevance.RELEVANT)], estimates, len)
+    found = {each.name: (each.rank, each.likelihood) for each in outline.symbols}
+    assert found["work_a"] == (2, pytest.approx(0.3))
+    assert found["work_b"] == (1, 1.0)  # above the chance of its file: it can be no more than certain
+    assert found["work_c"] == (3, 0.0)
+    assert found["work_d"] == (0, None)
+    unknown = likely.model_copy(update={"estimate": None})
+    [outline] = file_outlines(index, [(unknown, Relevance.RELEVANT)], estimates, len)
+    assert {each.likelihood for each in outline.symbols} == {None}
 
 
 @pytest.mark.parametrize(

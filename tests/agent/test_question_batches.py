@@ -146,3 +146,21 @@ def test_a_likelier_file_is_never_called_less_likely(one: float, other: float, r
         assert likelihood(ranked.model_copy(update={"score": 0, "estimate": estimate})) == likelihood(ranked)
         found.append(likelihood(ranked))
     assert found == sorted(found)
+
+
+def symbol_likelihood(likelihood: float | None) -> str | None:
+    """What the prompt of precision says of a symbol's likelihood of change."""
+    symbol = SymbolOutline(name="area", kind="function", signature="def area(side)", rank=1, likelihood=likelihood)
+    file = FileOutline(path="a.py", relevance=Relevance.RELEVANT, symbols=(symbol,), score=0.5, total_symbols=9)
+    task = Task(text="do it", repository="r", base="0")
+    _, user = render(Request(stage=Stage.PRECISION, task=task, outlines=(file,)), 8000, len)
+    found = re.search(r"^- `area` \(.*rank 1 of 9(?:, (.*) change)?\)$", user.content, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_likelier_symbol_is_never_called_less_likely(one: float, other: float) -> None:
+    found = [symbol_likelihood(each) for each in sorted((one, other))]
+    assert [WORDS.index(each or "") for each in found] == sorted(WORDS.index(each or "") for each in found)
+    assert symbol_likelihood(None) is None

@@ -149,14 +149,14 @@ class Judging(ModelPlanner):
     def __init__(self, classified: frozenset[Stage]) -> None:
         super().__init__("student", Scripted({}))
         self._classified = classified
-        self.requests: list[Stage] = []
+        self.requests: list[Request] = []
 
     @property
     def classified(self) -> frozenset[Stage]:
         return self._classified
 
     def answer(self, request: Request) -> Answer:
-        self.requests.append(request.stage)
+        self.requests.append(request)
         return Answer(text="{}", model="m")
 
 
@@ -168,11 +168,27 @@ def test_a_stage_that_the_classifier_answers_is_asked_of_no_model(
 ) -> None:
     planner, recorder = Judging(classified), Nothing()
     package = retrieve(Task(text=TASK, repository="shop", base="0"), planner, index, recorder)
-    assert classified.isdisjoint(planner.requests)
-    assert {Stage.SCOPE, Stage.PRECISION} - classified <= set(planner.requests)
+    asked = {each.stage for each in planner.requests}
+    assert classified.isdisjoint(asked)
+    assert {Stage.SCOPE, Stage.PRECISION} - classified <= asked
     assert "src/shop/prices.py" in [file.path for file in package.files]
     reasons = [reason for stage, _, _, reason in recorder.decisions if stage == "scope"]
     assert any(reason.startswith("classifier, relevant 0.") for reason in reasons)
+
+
+def test_a_judge_of_symbols_is_told_what_the_classifier_estimates_of_each(index: RepositoryIndex) -> None:
+    planner = Judging(frozenset({Stage.SCOPE}))
+    retrieve(Task(text=TASK, repository="shop", base="0"), planner, index, Nothing())
+    outlines = {each.path: each for request in planner.requests for each in request.outlines}
+    prices = outlines["src/shop/prices.py"]
+    frozen = frozen_estimates(TASK, index, symbols_of=[prices.path])
+    file, symbols = frozen.files[prices.path], frozen.symbols[prices.path]
+    assert {each.name: each.likelihood for each in prices.symbols} == {
+        name: pytest.approx(min(1, each.primary / file.relevant)) for name, each in symbols.items()
+    }
+    assert sorted(each.rank for each in prices.symbols) == list(range(1, len(symbols) + 1))
+    [likeliest] = [each.name for each in prices.symbols if each.rank == 1]
+    assert likeliest == max(symbols, key=lambda name: symbols[name].primary + symbols[name].supporting / 4)
 
 
 def test_a_planners_identity_holds_the_classifier_where_it_answers() -> None:

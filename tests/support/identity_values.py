@@ -4,7 +4,7 @@ from typing import Any
 
 EXPECTED: dict[str, dict[str, Any]] = {
     "versions": {
-        "templates": "9c849deb0237105b",
+        "templates": "9d795c9aa37339fe",
         "attribution": 1,
         "fit": "2",
         "gold": 7,
@@ -20,7 +20,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "prompts": {
         "task_analysis": "e545045f443233d92381b83fd391842e9df176f3ba2e6a8091cf5ebd2ad2436d",
         "scope": "257d17f877950cdf437b366cb479686cf29fa22022c275a4b977d2722bd06693",
-        "precision": "f9e80ca0d1ceca54b1d3f827cc5b486fe4dbf34b239b124ac74d5620c669872f",
+        "precision": "9de6671f8f7a64292d0aad1494c25e9d20dd4d689366d1f5f904787425379765",
         "meta_plan": "c3ce7d9efb2fc684f11b2ed2643ecd883bababfafb5703a793294835adf0e188",
         "part_plan": "32505ec030fcc5738a560c428ccda29fdabb2de98f3ff99ad05c1a2e5070aad9",
         "code": "ee5b59e73452050e3fdb45248a123a9fc22f3703d844b837428e6dc43079a553",
@@ -90,7 +90,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "requests": {
         "task_analysis": "217b01ec29309a2b065ef9a5f64944c8",
         "scope": "2501373bf92ed73ddc4db3e6dc8ced93",
-        "precision": "0b3930c68b5dded2d8a4a3da257e9866",
+        "precision": "591e95c9de5bbebfa57f69c2e339ad33",
         "meta_plan": "bac645b88882a1bbc1af6515b5a9e96d",
         "part_plan": "93f82df47558c05e1dcff9b0503d111a",
         "code": "12727e9a1c22b57a40f9684d2ac7cd0e",
@@ -117,16 +117,16 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "files": "dc1bb89331a91b5e85cebd6adfd4eee893df0f9fc924d829b3477b8f6678e879",
     },
     "planners": {
-        "student identity": "model-1-84f8e17713fbc7afc5cc5b8218b82d44c4cef8f9cacc4f98eb3bf5be71f0bea1",
-        "student judging_identity": "3e7f0e5458c5c3f17320b80c6462cc0ea21a016e2a2a6a0c5e742e64c5d11d4e",
-        "teacher identity": "model-1-c3e684bbaa0a91e7cff7de8864c5d261e4763d6ddd6215e3fedf3cb4b6b83783",
-        "teacher judging_identity": "810274cf459288b2adb06d3c2066a8abcc850644334dea69f4948edf36dc76ba",
-        "no-plan identity": "model-1-1b67f46b3f9e40b126c9543429f9bffc6a817d7aabeb494dae99d8419c5204a6",
-        "no-plan judging_identity": "3e7f0e5458c5c3f17320b80c6462cc0ea21a016e2a2a6a0c5e742e64c5d11d4e",
-        "student, search and replace": "model-1-7f93b671652f1913fd869b1ec222a5649d5e200f9aceed76bd524bee112c7d0c",
-        "gold": "gold-6-3669a386e4a140348d9c0b884418f4dfe1b71661b9dad5f7cd186748df6931b0",
-        "gold, whole symbols": "gold-6-a4fcc8f57a512ffb179b2cac3c75024bebe20dfb940884bf66d34939fe4f6add",
-        "gold, own windows": "gold-6-55edf1975792d493a7e6744d1809ec494f9d07f33c67e12ecc7442a951e05196",
+        "student identity": "model-1-ae69c0a0ef2046a6ed6c26dec268b8928d9314bfc57589cc23c935dbad477407",
+        "student judging_identity": "8b941dee93cbc3d0bdb9f8036514fc778b2702ceff3d9f6977e74052c57d9003",
+        "teacher identity": "model-1-cd12b375dad1b424bf7694cdaa4a9d11625c22ce947e715e7dd9c40ec207d7bb",
+        "teacher judging_identity": "e20e04dec88588fcdcaaab7eb21772275048267b73a9c2ad18ccb23b396de207",
+        "no-plan identity": "model-1-66bf19c2c5440b02d932aeb1ee5b9984fcffd7e982e2aaf67d18ae3ae00daf7f",
+        "no-plan judging_identity": "8b941dee93cbc3d0bdb9f8036514fc778b2702ceff3d9f6977e74052c57d9003",
+        "student, search and replace": "model-1-3f90eaae5a68574d41a149631a85baa5830fe4ccc01e9cf2d3c8ce26e88dce97",
+        "gold": "gold-6-174d62e10f779d40a507cde0d2dc75057ca66b4be53492e25a121913adf95365",
+        "gold, whole symbols": "gold-6-c3764bd402870a45bfe1b6476af6595177d9512c4bdcba533513622c0c01e4e0",
+        "gold, own windows": "gold-6-c9bbbdcadcea2ab28396ad53693580d09760dc407219e5a3a4a15f91bf3d4e86",
         "gold patch": "323c2d988b714cd1ba212da32c043887ff9520f0f49f639e9fe847ef68bb53db",
         "null": "null-1",
         "student's router": "7c732b63a675b30aefd8c9fa79fb7ff8fb004c2d05588757edd1167e3f370a91",
@@ -192,7 +192,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "dataset": "b707ae4031132de29d0660377bd49b30c82542b5bd260ae7f2805c7b9b0f531c",
         "dataset's directory": "d/datasets/scope-b707ae403113",
         "evaluation set": "62eb6eb5f70b2ac5197d0f9f840c6059275aadcf963acba28f57e309bdaa28cf",
-        "evaluation": "54f2ec0a072f4fa9c0de533a8c28735c",
+        "evaluation": "93ca2a819e11298fc9135ba9ea03356c",
         "terms of an endpoint": {
             "backend": "endpoint tiny r1",
             "constrained": "true",
@@ -200,8 +200,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
             "window": 8192,
             "service": "27fde7ed5a60d241",
         },
-        "evaluation through an endpoint": "1294b95ed7df82a4aa775c9998d6b28b",
-        "evaluation of a base": "2abe32edc3afb83e8566911bebfdad6f",
+        "evaluation through an endpoint": "90a4dbed24fd4575ccdb238fab5afd72",
+        "evaluation of a base": "134bf099602f4e019d46a4e86d2fae72",
     },
     "trainings": {
         "scope sft": "e273a5e82a5cacd213b93c9e72cc77e1d339622cccd846e15dc6659d83475de1",

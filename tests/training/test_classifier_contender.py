@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.prompts import render
-from agent.retrieve import file_outlines
+from agent.retrieve import estimate_symbols, file_outlines
 from agent.retrieve.judgements import write_precision, write_scope
 from agent.retrieve.ranking import rank
 from agent.retrieve.relevance.classifier import in_force
@@ -71,7 +71,8 @@ def precision_item(package: RepoPackage, cache: Path, form: AnswerForm) -> Evalu
     candidates = rank(instance.task, index)[:JUDGED]
     classes = judge.scope(candidates).files
     kept = [(each, classes[each.path]) for each in candidates if classes[each.path] is not Relevance.IRRELEVANT]
-    outlines = tuple(file_outlines(index, kept, {}, len))
+    estimates = estimate_symbols(instance.task, index, [each for each, _ in kept])
+    outlines = tuple(file_outlines(index, kept, estimates, len))
     task = Task(text=instance.task, repository=package.manifest.name, base=instance.base_commit)
     request = Request(stage=Stage.PRECISION, task=task, outlines=outlines, answers=form)
     return EvaluationItem(
