@@ -68,6 +68,14 @@ def _study(
     least_recall: Annotated[
         float, typer.Option(help="Recall of relevant files that the offsets are chosen for.", min=0.05, max=0.99)
     ] = 0.85,
+    negatives: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of irrelevant candidates in a point of the curve [default: 1 for files, 0.125 for symbols].",
+            min=0.001,
+            max=1,
+        ),
+    ] = None,
     base: Annotated[
         str | None, typer.Option("--base", metavar="NAME", help="Also ask this base, one candidate at a time.")
     ] = None,
@@ -80,6 +88,7 @@ def _study(
     as_json: JsonOption = False,
 ) -> None:
     """Run the study that the command names."""
+    kind = KINDS[str(context.info_name)]
     wanted = StudySettings(
         rows=_numbers("rows", rows),
         seeds=_numbers("seeds", seeds),
@@ -88,8 +97,8 @@ def _study(
         curve_sample=min(sample, curve_sample),
         validation_sample=validation_sample,
         least_recall=least_recall,
+        negatives=kind.negatives if negatives is None else negatives,
     )
-    kind = KINDS[str(context.info_name)]
     places = _places(clones or [], repositories, validation, held_out)
     _tell(out, _measured(kind, out, places, wanted, base, adapter, train), as_json)
 

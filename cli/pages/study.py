@@ -47,7 +47,7 @@ def study_page(report: StudyReport) -> str:
             ),
             compared(report.comparisons, kind),
             *([offsets(report.offsets, kind)] if report.offsets else []),
-            curve(report.curve),
+            curve(report.curve, report.configuration.settings.negatives),
             reliability(report.contenders, kind),
             repositories(report.repositories, report.threshold, kind),
         ],
@@ -172,15 +172,21 @@ def offsets(found: Sequence[ModelOffsets], kind: StudyKind) -> Section:
     return Section("offsets", "Offsets of the classes", (note,), columns, make_rows(rows), columns[1:])
 
 
-def curve(found: Sequence[CurvePoint]) -> Section:
-    """The learning curve."""
+def curve(found: Sequence[CurvePoint], negatives: float) -> Section:
+    """The learning curve; `negatives` is the share of the irrelevant candidates that its subsets have."""
     columns = ("learner", "judgements", "seed", "average precision", "macro F1", "questions")
     rows = [(x.learner, x.rows, x.seed, f"{x.average_precision:.4f}", _shown(x.macro_f1), x.questions) for x in found]
+    drawn_from = "questions drawn at random by each seed"
+    if negatives < 1:
+        drawn_from += (
+            f", with a share of {negatives:.3g} of what is irrelevant; the last of the logistic regression's points "
+            "has everything"
+        )
     section = Section(
         "curve",
         "Learning curve",
-        ("Fitted on so many judgements of the training repositories, whole questions drawn at random by each seed; "
-         "measured on the given number of questions of all held-out repositories. A model at 0 is its base.",),
+        (f"Fitted on so many judgements of the training repositories, {drawn_from}; measured on the given number of "
+         "questions of all held-out repositories. A model at 0 is its base.",),
         columns,
         make_rows(rows),
         columns[1:],

@@ -6,9 +6,8 @@ study.json has one name, and holds what it was asked.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from evals.study.files import read_value
 from evals.study.plan import StudyRepositories, StudySettings
@@ -28,19 +27,12 @@ class StudyConfiguration(Frozen):
     kind: what is studied; it is not written where that is scope, the only kind that there was at first.
     """
 
-    kind: str = TrainingTarget.SCOPE.value
+    kind: str = Field(default=TrainingTarget.SCOPE.value, exclude_if=lambda kind: kind == TrainingTarget.SCOPE.value)
     settings: StudySettings
     repositories: dict[str, dict[str, str]]
     classifier: str
     models: dict[str, str]
     learner: str | None
-
-    @model_serializer(mode="wrap")
-    def _without_the_first_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = serialize(self)
-        if self.kind == TrainingTarget.SCOPE:
-            del found["kind"]
-        return found
 
 
 class FinishedStudy(Frozen, extra="ignore"):
@@ -72,8 +64,7 @@ def _differences(kept: StudyConfiguration, wanted: StudyConfiguration) -> Iterat
     """Each difference as NAME was X, is Y."""
     if kept.kind != wanted.kind:
         yield f"what is studied was {kept.kind}, is {wanted.kind}"
-    before, after = kept.settings.model_dump(), wanted.settings.model_dump()
-    yield from _changes({name: _text(value) for name, value in before.items()}, after)
+    yield from _changes(kept.settings, wanted.settings)
     for part, members in kept.repositories.items():
         yield from _members(part, members, wanted.repositories[part])
     if kept.classifier != wanted.classifier:
@@ -89,10 +80,11 @@ def _differences(kept: StudyConfiguration, wanted: StudyConfiguration) -> Iterat
         yield "adapters were trained from another base or by other settings"
 
 
-def _changes(before: Mapping[str, str], after: Mapping[str, object]) -> Iterator[str]:
-    for name, value in before.items():
-        if value != _text(after[name]):
-            yield f"{name} was {value}, is {_text(after[name])}"
+def _changes(before: StudySettings, after: StudySettings) -> Iterator[str]:
+    for name in StudySettings.model_fields:
+        was, now = _text(getattr(before, name)), _text(getattr(after, name))
+        if was != now:
+            yield f"{name} was {was}, is {now}"
 
 
 def _members(part: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:

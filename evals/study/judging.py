@@ -91,7 +91,7 @@ def learned(
     learner: ModelLearner, data: Sequence[StudyQuestion], seed: int, folder: Path, progress: Progress
 ) -> ClassModel:
     """The model that a learner trains on the questions; kept in a folder named by what it depends on."""
-    rows = sum(len(question.candidates) for question in data)
+    rows = sum(len(question.indices) for question in data)
     key = digest("study model", learner.identity, seed, [content(question) for question in data])
     step = f"training {learner.name}, {rows} judgements, seed {seed}"
     return learner.learn(data, seed, folder / key[:16], lambda done, total: progress(step, done, total))

@@ -31,7 +31,9 @@ class StudyKind:
 
     target: the stage that is studied. asked, items: the question in a sentence, and what is judged. question: the type
     of its questions; `make` reads those of a repository from its history, and `key` identifies them. by_rank: classes
-    and scores by the ranking. by_estimates: classes by the classifier's estimates.
+    and scores by the ranking. by_estimates: classes by the classifier's estimates. negatives: the
+    share of irrelevant candidates in subsets of the learning curve; a file brings some 56 symbols, of which three are
+    primary or supporting, and few whole files would make a subset.
     """
 
     target: TrainingTarget
@@ -43,6 +45,7 @@ class StudyKind:
     key: Callable[[Git, int], str]
     by_rank: Callable[[Sequence[StudyCandidate]], list[Ranked]]
     by_estimates: Callable[[Sequence[RelevanceEstimate], OperatingPoint], list[Relevance]]
+    negatives: float = 1.0
 
     @property
     def name(self) -> str:
@@ -102,5 +105,6 @@ PRECISION = StudyKind(
     key=symbol_questions_key,
     by_rank=symbols_by_rank,
     by_estimates=symbol_classes,
+    negatives=0.125,
 )
 KINDS = {each.name: each for each in (SCOPE, PRECISION)}

@@ -41,29 +41,30 @@ class Logistic(Frozen):
 
         if any(self.features != each.FEATURES for each in questions):
             raise EvaluationError("the fitted logistic regression has other features; fit it again in another --out")
-        x = _standardised(_matrix(questions), np.array(self.means), np.array(self.scales))
+        rows = [row for each in questions for row in each.features()]
+        x = _standardised(_matrix(rows), np.array(self.means), np.array(self.scales))
         found = _softmax(x @ np.array(self.coefficients).T)
         return [dict(zip(CLASSES, map(float, row), strict=True)) for row in found]
 
 
 def fit_logistic(questions: Sequence[StudyQuestion]) -> Logistic:
-    """Fit on all candidates of the questions, every repository with the same total weight.
+    """Fit on the candidates of the questions that are learned from, every repository with the same total weight.
 
     Raises EvaluationError without candidates of at least two classes.
     """
     import numpy as np
     from scipy.optimize import minimize
 
-    labels = np.array([CLASSES.index(c.relevance) for q in questions for c in q.candidates], dtype=int)
+    labels = np.array([CLASSES.index(c.relevance) for q in questions for c in q.learned_from], dtype=int)
     if len(set(labels.tolist())) < 2:
         raise EvaluationError(
             f"{len(labels)} candidates of {len({q.repository for q in questions})} repositories are of one class; "
             "fit on more commits"
         )
-    owners = [q.repository for q in questions for _ in q.candidates]
+    owners = [q.repository for q in questions for _ in q.indices]
     names, place, counts = np.unique(owners, return_inverse=True, return_counts=True)
     weight = 1.0 / (counts[place] * len(names))
-    raw = _matrix(questions)
+    raw = _matrix([features for q in questions for features in _taken(q)])
     means, scales = raw.mean(0), raw.std(0) + 1e-6
     x = _standardised(raw, means, scales)
     target = np.eye(len(CLASSES))[labels]
@@ -91,10 +92,15 @@ def fit_logistic(questions: Sequence[StudyQuestion]) -> Logistic:
     )
 
 
-def _matrix(questions: Sequence[StudyQuestion]) -> "Array":
+def _taken(question: StudyQuestion) -> list[list[float]]:
+    features = question.features()
+    return [features[number] for number in question.indices]
+
+
+def _matrix(rows: Sequence[Sequence[float]]) -> "Array":
     import numpy as np
 
-    return np.array([row for question in questions for row in question.features()], dtype=float)
+    return np.array(rows, dtype=float)
 
 
 def _standardised(x: "Array", means: "Array", scales: "Array") -> "Array":

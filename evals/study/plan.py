@@ -34,7 +34,8 @@ class StudySettings(Frozen):
     repository. sample: the questions of each held-out repository that models are asked; those of the learning curve's
     other points `curve_sample`, those of each validation repository `validation_sample` (None: `sample`). recall: what
     the tuned threshold reaches on the validation repositories. least_recall: of relevant candidates, what models'
-    offsets are to reach on other repositories (None: they are chosen for balanced accuracy alone).
+    offsets are to reach on other repositories (None: they are chosen for balanced accuracy alone). negatives: the
+    share of the irrelevant candidates, at random, that a subset of the learning curve has.
     """
 
     rows: tuple[int, ...] = (500, 2000, 8000)
@@ -45,6 +46,7 @@ class StudySettings(Frozen):
     validation_sample: int | None = Field(None, ge=1)
     recall: float = Field(0.90, gt=0, le=1)
     least_recall: float | None = Field(None, gt=0, lt=1)
+    negatives: float = Field(1.0, gt=0, le=1, exclude_if=lambda share: share == 1)
 
     @property
     def asked_of_validation(self) -> int:

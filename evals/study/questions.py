@@ -5,7 +5,7 @@ Nothing is executed: a class follows from the commit's own change, as the gold p
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -54,7 +54,10 @@ class StudyCandidate(Frozen):
 
 
 class StudyQuestion(Frozen):
-    """A commit's task and its candidates, best first. `FEATURES` names the features of a candidate."""
+    """A commit's task and its candidates, best first. `FEATURES` names the features of a candidate.
+
+    taken: the candidates that are learned from, by number from 0 (None: all); all of them describe the question.
+    """
 
     FEATURES: ClassVar[tuple[str, ...]] = (
         "log rank", "first", "first three", "log score", "score over 0.08", "mentioned", "imports", "lexical", "test",
@@ -65,11 +68,22 @@ class StudyQuestion(Frozen):
     commit: str
     task: str
     candidates: tuple[StudyCandidate, ...]
+    taken: tuple[int, ...] | None = Field(default=None, exclude_if=lambda taken: taken is None)
 
     @property
     def subject(self) -> str:
         """What it is about, unique among the questions of its repository."""
         return self.commit
+
+    @property
+    def indices(self) -> Sequence[int]:
+        """The numbers, from 0, of the candidates that are learned from."""
+        return range(len(self.candidates)) if self.taken is None else self.taken
+
+    @property
+    def learned_from(self) -> tuple[StudyCandidate, ...]:
+        """The candidates that are learned from."""
+        return tuple(self.candidates[number] for number in self.indices)
 
     def features(self) -> list[list[float]]:
         """What the ranking knows of each candidate, in the order of `FEATURES`."""

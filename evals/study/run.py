@@ -8,7 +8,6 @@ Held-out repositories are read by the last two steps only. Every file is named b
 that was stopped goes on, and the same inputs give the same bytes (but for trainings, whose arithmetic is a machine's).
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +35,7 @@ from evals.study.logistic import PENALTY, Logistic, fit_logistic
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart
 from evals.study.questions import StudyQuestion
 from evals.study.report import CurvePoint, ModelOffsets, PartCount, StudyReport
+from evals.study.subsets import draw, thinned
 from host.files import write_whole
 from models.errors import EvaluationError
 from store.keys import digest
@@ -126,7 +126,7 @@ class Study:
 
     def _logistic(self, data: Sequence[StudyQuestion]) -> Logistic:
         inputs = [self.kind.key(each.git, self.settings.commits) for each in self.repositories.training]
-        asked = [(question.repository, question.subject) for question in data]
+        asked = [(each.repository, each.subject, *([each.taken] if each.taken else [])) for each in data]
         key = digest("study fit", FIT_VERSION, self.kind.question.FEATURES, PENALTY, asked, inputs)
         return kept_value(self.out / "fits" / f"{key[:16]}.json", Logistic, lambda: fit_logistic(data))
 
@@ -157,7 +157,10 @@ class Study:
 
     def _learned(self, rows: int, seed: int) -> ClassModel:
         assert self.learner is not None
-        return learned(self.learner, draw(self._train, rows, seed), seed, self.out / "fits", self.progress)
+        return learned(self.learner, self._draw(rows, seed), seed, self.out / "fits", self.progress)
+
+    def _draw(self, rows: int, seed: int) -> list[StudyQuestion]:
+        return draw(thinned(self._train, self.settings.negatives, seed), rows, seed)
 
     def _offsets_of(self, model: ClassModel) -> Offsets:
         return self._judge.offsets(model, self.settings.asked_of_validation, self.settings.least_recall)
@@ -191,7 +194,9 @@ class Study:
 
     @property
     def _available(self) -> int:
-        return sum(len(question.candidates) for question in self._train)
+        """Judgements that a subset can have."""
+        first, *_ = self.settings.seeds
+        return sum(len(each.indices) for each in thinned(self._train, self.settings.negatives, first))
 
     def _wanted(self) -> list[tuple[int, int]]:
         """Sizes and seeds of a model's learning curve: all seeds, but of the largest size only the first."""
@@ -203,8 +208,8 @@ class Study:
         sizes = [rows for rows in self.settings.rows if rows < self._available]
         wanted = [(rows, seed) for rows in sizes for seed in self.settings.seeds]
         points = []
-        for rows, seed in [*wanted, (self._available, self.settings.seeds[0])]:
-            subset = draw(self._train, rows, seed)
+        subsets = [(self._draw(rows, seed), seed) for rows, seed in wanted]
+        for subset, seed in [*subsets, (self._train, self.settings.seeds[0])]:
             found = figures_of(LogisticContender(self._logistic(subset)), self._held)
             points.append(_point(LOGISTIC, subset, seed, found, self._held))
             self.progress("learning curve", len(points), len(wanted) + 1)
@@ -220,9 +225,7 @@ class Study:
             found = figures(model.name, judged, probabilities=True)
             return _point(model.name, subset, seed, found, drawn).model_copy(update={"macro_f1": None})
 
-        points = [
-            point(self._learned(rows, seed), draw(self._train, rows, seed), seed) for rows, seed in self._wanted()
-        ]
+        points = [point(self._learned(rows, seed), self._draw(rows, seed), seed) for rows, seed in self._wanted()]
         if self.models:
             points.insert(0, point(self.models[0], [], 0).model_copy(update={"learner": points[0].learner}))
         return points
@@ -255,19 +258,6 @@ class Study:
         return notes
 
 
-def draw(data: Sequence[StudyQuestion], rows: int, seed: int) -> list[StudyQuestion]:
-    """Whole questions in random order until they have at least `rows` candidates, in their first order again."""
-    order = list(range(len(data)))
-    random.Random(seed).shuffle(order)
-    taken, total = [], 0
-    for place in order:
-        if total >= rows:
-            break
-        taken.append(place)
-        total += len(data[place].candidates)
-    return [data[place] for place in sorted(taken)]
-
-
 def _pairs(found: Sequence[ContenderFigures]) -> list[Pair]:
     """Each contender against the ranking; not the tuned threshold, which sorts as the untuned one does."""
     ranking, *others = found
@@ -279,11 +269,12 @@ def _point(
 ) -> CurvePoint:
     if "average_precision" not in found.means:
         raise EvaluationError("no held-out question has a relevant candidate; give other --held-out")
+    whole = all(question.taken is None for question in subset)
     return CurvePoint(
         learner=learner,
-        rows=sum(len(question.candidates) for question in subset),
+        rows=sum(len(question.indices) for question in subset),
         seed=seed,
         average_precision=found.means["average_precision"],
-        macro_f1=found.means["macro_f1"],
+        macro_f1=found.means["macro_f1"] if whole else None,  # classes were learned at another rate
         questions=sum(map(len, asked.values())),
     )

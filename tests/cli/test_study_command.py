@@ -46,6 +46,7 @@ def test_symbols_are_studied_by_the_same_options_in_a_folder_of_their_own(tmp_pa
     assert first.returncode == 0, first.stderr
     report = json.loads(first.stdout)
     assert report["configuration"]["kind"] == "precision"
+    assert report["configuration"]["settings"]["negatives"] == 0.125
     assert [(each["questions"], each["judgements"], each["relevant"]) for each in report["repositories"]] == [
         (2, 6, 2),
         (2, 6, 2),

@@ -12,7 +12,8 @@ from evals.study.asked import Distribution, Offsets, fit_offsets, judged
 from evals.study.files import read_rows
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart, find_clones
 from evals.study.questions import StudyQuestion
-from evals.study.run import Study, draw
+from evals.study.run import Study
+from evals.study.subsets import draw
 from models.context import Relevance
 from models.errors import EvaluationError, InfrastructureError, UsageError
 from tests.support.mining_history import Entry, write_history

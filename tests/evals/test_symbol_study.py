@@ -1,7 +1,9 @@
 """The study of precision on small real histories: its questions, what it measures, and that scope's keys stay."""
 
 import json
+import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,11 @@ from cli.pages.study import study_page
 from evals.study.asked import content, sampled
 from evals.study.files import read_rows
 from evals.study.kinds import PRECISION, SCOPE, StudyKind, symbols_by_rank
+from evals.study.logistic import fit_logistic
 from evals.study.plan import StudyRepositories, StudyRepository, StudySettings
 from evals.study.questions import StudyCandidate, StudyQuestion
-from evals.study.run import Study, draw
+from evals.study.run import Study
+from evals.study.subsets import draw, thinned
 from evals.study.symbol_questions import SymbolQuestion, symbol_questions
 from models.context import CandidateTier, Relevance
 from models.errors import EvaluationError, UsageError
@@ -23,6 +27,7 @@ from tests.support.mining_history import Entry, write_history
 from tests.support.study_models import Counting, Remembering
 
 SETTINGS = StudySettings(rows=(10, 10_000), seeds=(0, 1), commits=6, sample=2, curve_sample=1)
+FEWER = SETTINGS.model_copy(update={"negatives": 0.5})
 RELEVANT, SUPPORTING, IRRELEVANT = Relevance.RELEVANT, Relevance.SUPPORTING, Relevance.IRRELEVANT
 
 
@@ -51,6 +56,12 @@ def repository(folder: Path, name: str, commits: int = 6) -> StudyRepository:
 def parts(tmp_path: Path) -> StudyRepositories:
     names = ("ant", "bee", "cow"), ("dog",), ("elk", "fox")
     return StudyRepositories(*(tuple(repository(tmp_path, name) for name in part) for part in names))
+
+
+def together_of(folder: Path, *names: str) -> list[SymbolQuestion]:
+    """The questions that a study kept of some repositories."""
+    files = [next((folder / "study" / "questions").glob(f"{name}-*")) for name in names]
+    return [row for file in files for row in read_rows(file, SymbolQuestion)]
 
 
 def study(
@@ -125,6 +136,33 @@ def test_a_finished_study_of_one_kind_is_not_replaced_by_the_other(tmp_path: Pat
     )
 
 
+def test_a_study_that_learned_from_whole_files_is_not_replaced_by_one_that_did_not(
+    tmp_path: Path, parts: StudyRepositories
+) -> None:
+    study(tmp_path, parts).run()
+    assert "negatives" not in (tmp_path / "study" / "study.json").read_text()
+    with pytest.raises(UsageError, match=r"negatives was 1\.0, is 0\.5"):
+        replace(study(tmp_path, parts), settings=FEWER).run()
+
+
+def test_a_curve_learns_from_a_share_of_what_is_excluded(tmp_path: Path, parts: StudyRepositories) -> None:
+    learner = Remembering()
+    report = replace(study(tmp_path, parts, (Counting(),), learner), settings=FEWER).run()
+    whole = together_of(tmp_path, "ant", "bee", "cow")
+    all_of = sum(len(each.candidates) for each in whole)
+    cases = sum(one.relevance is not IRRELEVANT for each in whole for one in each.candidates)
+    trained = [rows for rows, _ in learner.learned]
+    assert max(trained) == sum(len(each.indices) for each in thinned(whole, 0.5, 0))
+    assert cases < max(trained) < all_of
+    logistic = [(each.rows, each.macro_f1 is None) for each in report.curve if each.learner == "logistic"]
+    assert logistic[-1] == (all_of, False)
+    assert {unknown for _, unknown in logistic[:-1]} == {True}
+    assert [each.rows for each in report.curve if each.learner == learner.name] == [0, *dict.fromkeys(trained)]
+    assert report.configuration.settings.negatives == 0.5
+    assert any(f"{max(trained)} judgements" in each for each in report.notes)
+    assert "share of 0.5" in study_page(report)
+
+
 def test_a_damaged_file_of_symbol_questions_is_named(tmp_path: Path, parts: StudyRepositories) -> None:
     study(tmp_path, parts).run()
     file = next((tmp_path / "study" / "questions").glob("ant-*"))
@@ -140,6 +178,43 @@ def test_subsets_of_files_of_one_commit_are_different_fits_and_samples(tmp_path:
     orders = [[each.subject for each in sampled({"ant": rows}, 2)["ant"]] for rows in (found, found[::-1])]
     assert orders[0] == orders[1]
     assert {each.subject for seed in range(8) for each in draw(found, 1, seed)} == {each.subject for each in found}
+
+
+def test_subsets_have_all_that_is_not_excluded_and_a_share_of_the_rest_at_one_rate(tmp_path: Path) -> None:
+    found = list(symbol_questions(repository(tmp_path, "ant").git, "ant", 6, tmp_path / "cache"))
+    thin, other = thinned(found, 0.4, 0), thinned(found, 0.4, 1)
+    assert thin == thinned(found, 0.4, 0)
+    assert [each.taken for each in thin] != [each.taken for each in other]
+    assert [each.subject for each in thin] == [each.subject for each in found]
+    kept = Counter[bool]()
+    for each, whole in zip(thin, found, strict=True):
+        assert (each.candidates, each.features()) == (whole.candidates, whole.features())
+        assert content(each) != content(whole)
+        assert [one for one in each.learned_from if one.relevance is not IRRELEVANT] == [
+            one for one in whole.candidates if one.relevance is not IRRELEVANT
+        ]
+        kept.update(
+            number in each.indices for number, one in enumerate(whole.candidates) if one.relevance is IRRELEVANT
+        )
+    assert kept[True] and kept[False]
+    assert thinned(found, 1, 0) == found
+    subset = draw(thin, 12, 0)
+    assert len(subset) > len(draw(found, 12, 0))
+    fitted = fit_logistic(subset)
+    assert fitted.rows == sum(len(each.learned_from) for each in subset)
+    assert (
+        fitted.means != fit_logistic([whole for whole in found if whole.subject in {s.subject for s in subset}]).means
+    )
+
+
+def test_a_learner_trains_on_the_symbols_that_were_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from training.pointwise.fitting import groups_of
+
+    found = list(symbol_questions(repository(tmp_path, "ant").git, "ant", 6, tmp_path / "cache"))
+    thin = thinned(found, 0.4, 0)
+    trained = Counter(each.name for group in groups_of(thin, 0) for each in group.candidates)
+    assert trained == Counter(each.name for question in thin for each in question.learned_from)
 
 
 def test_models_are_asked_about_symbols_once_and_compared(tmp_path: Path, parts: StudyRepositories) -> None:
@@ -206,4 +281,6 @@ def test_a_base_and_its_adapter_are_asked_about_symbols(tmp_path: Path, parts: S
     [question, *_] = read_rows(next((tmp_path / "study" / "questions").glob("elk-*")), SymbolQuestion)
     texts = [candidate_prompt(question, each)[0].content for each in question.candidates]
     assert len(set(texts)) == 7
+    likelihoods = [re.search(r"rank \d+ of 7, (.*) change(?::|$)", text, re.MULTILINE) for text in texts]
+    assert all(likelihoods) and len({found[1] for found in likelihoods if found}) > 1
     assert all(f"rank {each.place} of 7" in text for each, text in zip(question.candidates, texts, strict=True))

@@ -36,7 +36,7 @@ class Remembering:
     def learn(
         self, data: Sequence[StudyQuestion], seed: int, path: Path, progress: Callable[[int, int], None]
     ) -> ClassModel:
-        self.learned.append((sum(len(each.candidates) for each in data), seed))
+        self.learned.append((sum(len(each.indices) for each in data), seed))
         assert {each.repository for each in data} <= TRAINING
         model = Counting()
         model.name, model.identity = self.name, f"{path.name}"  # type: ignore[misc]

@@ -39,14 +39,14 @@ class CandidateGroup(NamedTuple):
 
 
 def groups_of(data: Sequence[StudyQuestion], seed: int) -> list[CandidateGroup]:
-    """All candidates in groups of at most `ROWS` of one question, in random order.
+    """All candidates that are learned from, in groups of at most `ROWS` of one question, in random order.
 
     The candidates of a question are dealt at random, so that no group holds only the best.
     """
     chance = random.Random(seed)
     groups = []
     for question in data:
-        order = list(question.candidates)
+        order = list(question.learned_from)
         chance.shuffle(order)
         groups += [CandidateGroup(question, tuple(order[start : start + ROWS])) for start in range(0, len(order), ROWS)]
     chance.shuffle(groups)

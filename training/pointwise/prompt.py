@@ -3,14 +3,15 @@
 The instructions and the task come first and the candidate last, so that all prompts of a task begin alike.
 """
 
-from agent.prompts.render import evidence
+from agent.prompts.render import chance, evidence
+from agent.retrieve.relevance.estimates import chance_if_changed
 from evals.study.questions import StudyCandidate, StudyQuestion
 from evals.study.symbol_questions import SymbolCandidate, SymbolQuestion
 from models.chat import Message
 from models.context import Relevance
 from models.targets import TrainingTarget
 
-ASKED_AS = {TrainingTarget.SCOPE: ("pointwise", 2), TrainingTarget.PRECISION: ("pointwise precision", 1)}
+ASKED_AS = {TrainingTarget.SCOPE: ("pointwise", 2), TrainingTarget.PRECISION: ("pointwise precision", 2)}
 """By stage, the prompt's name and its version, raised when the same candidate would be asked about otherwise."""
 TASK_CHARS = 600
 OPTIONS = {Relevance.RELEVANT: "A", Relevance.SUPPORTING: "B", Relevance.IRRELEVANT: "C"}
@@ -39,7 +40,7 @@ The change:
 The file: {path} (relevant; {evidence})
 
 The symbol: {name}
-{kind}, {tokens} tokens, rank {place} of {symbols}{doc}
+{kind}, {tokens} tokens, rank {place} of {symbols}{likelihood}{doc}
 {signature}"""
 
 
@@ -63,6 +64,7 @@ def _file_text(question: StudyQuestion, candidate: StudyCandidate) -> str:
 
 
 def _symbol_text(question: SymbolQuestion, symbol: SymbolCandidate) -> str:
+    likelihood = chance_if_changed(symbol.estimate.relevant, question.file.estimate) if symbol.estimate else None
     return _ASKED_OF_SYMBOL.format(
         task=question.task[:TASK_CHARS].strip(),
         path=symbol.path,
@@ -72,6 +74,7 @@ def _symbol_text(question: SymbolQuestion, symbol: SymbolCandidate) -> str:
         tokens=symbol.tokens,
         place=symbol.place,
         symbols=len(question.candidates),
+        likelihood="" if likelihood is None else f", {chance(likelihood)} change",
         doc=f": {symbol.doc}" if symbol.doc else "",
         signature=symbol.signature,
     )
