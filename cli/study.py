@@ -71,7 +71,7 @@ def _study(
     negatives: Annotated[
         float | None,
         typer.Option(
-            help="Share of irrelevant candidates in a point of the curve [default: 1 for files, 0.125 for symbols].",
+            help="Share of irrelevant candidates in a point of the curve; unset: 1 for files, 0.125 for symbols.",
             min=0.001,
             max=1,
         ),

@@ -260,11 +260,11 @@ def test_a_full_disk_ends_it_and_keeps_the_checkpoint_before(base: Base, tmp_pat
 
 
 def test_it_stops_when_validation_gets_no_better_and_keeps_the_best(base: Base, tmp_path: Path) -> None:
-    """At a rate that shakes the weights the validation loss soon rises."""
-    recipe = a_recipe(learning_rate=2.0, patience=1, epochs=3, warmup=0.0)
+    """At a rate that shakes the weights the validation loss rises sooner or later, by a processor's rounding."""
+    recipe = a_recipe(learning_rate=2.0, patience=1, epochs=20, warmup=0.0)
     fit = fit_sft(write_dataset(tmp_path / "d", rows=24, validation=4), base, tmp_path / "o", recipe, silent)
     best = min(fit.eval_losses, key=lambda pair: pair[1])
-    assert fit.steps < 36 and fit.best_step == best[0] < fit.steps
+    assert fit.steps < 240 and fit.best_step == best[0] < fit.steps
 
 
 def test_preferences_begin_at_the_reference_and_part_from_it(base: Base, tmp_path: Path) -> None:
