@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean, median, quantiles
 
 from agent.retrieve.ranking import rank
-from agent.retrieve.relevance.estimates import Estimates
+from agent.retrieve.relevance.estimates import SymbolEstimates
 from agent.retrieve.thresholds import IN_USE, ContextThresholds
 from agent.retrieve.unjudged import BUDGET, context, estimate_symbols
 from evals.retrieval import Context, compared
@@ -61,7 +61,7 @@ def asked(source: str, most: int, points: Sequence[ContextThresholds]) -> Iterat
             every = estimate_symbols(item.task, index, candidates)
             changed = gold_symbols(git, item)
 
-            def known(kept: Sequence[Candidate], every: Estimates = every) -> Estimates:
+            def known(kept: Sequence[Candidate], every: SymbolEstimates = every) -> SymbolEstimates:
                 return {each.path: every[each.path] for each in kept if each.path in every}
 
             packages = [context(index, candidates, known, BUDGET, estimate_tokens, each).package for each in points]

@@ -26,6 +26,7 @@ from evals.study.plan import default_split
 from evals.study.questions import StudyCandidate, StudyQuestion
 from evals.study.symbol_questions import SymbolCandidate, SymbolQuestion
 from models.context import Relevance
+from models.errors import EvaluationError
 
 Likelihood = Callable[[StudyQuestion, StudyCandidate], float]
 _WORDS = [chance(value) for value in (0.0, 0.05, 0.2, 0.5, 0.9)]
@@ -43,12 +44,18 @@ def if_changed(question: StudyQuestion, candidate: StudyCandidate) -> float:
 
 
 def kept(study: Path, stage: str, names: Sequence[str]) -> Iterator[tuple[str, list[StudyQuestion]]]:
-    """The questions that a study kept of each repository. Ends the program where there are none."""
-    files = [(name, file) for name in names for file in sorted((study / "questions").glob(f"{name}-*.jsonl"))]
+    """The questions that a study kept of each repository. Ends the program where there are none, or other ones."""
+    folder = study / "questions"
+    files = [(name, file) for name in names for file in sorted(folder.glob(f"{name}-*.jsonl"))]
     if not files:
-        raise SystemExit(f"{study / 'questions'}: no question of these repositories; run `cra study {stage}` first")
+        raise SystemExit(f"{folder}: no question of these repositories; run `cra study {stage}` first")
+    if twice := [name for name, count in Counter(name for name, _ in files).items() if count > 1]:
+        raise SystemExit(f"{folder}: questions of {twice[0]} at two commits; give the folder of one study")
     for name, file in files:
-        yield name, list(read_rows(file, KINDS[stage].question))
+        try:
+            yield name, list(read_rows(file, KINDS[stage].question))
+        except EvaluationError as error:
+            raise SystemExit(f"{error} (or is it of another stage than {stage}?)") from error
 
 
 def measured(repositories: Sequence[tuple[str, list[StudyQuestion]]], likelihood: Likelihood) -> dict[str, object]:

@@ -59,7 +59,7 @@ class TrainingSettings(Frozen):
     max_steps: int | None = Field(None, ge=1, description="steps at most; unset: as many as the epochs have")
     packing: bool = Field(True, description="several rows in one sequence, with attention kept within each")
     cpu_bf16: bool = Field(
-        False, description="on processors, compute in bf16: half the time with AVX512-BF16 or AMX; refused without"
+        False, description="bf16 on a processor: half the time with AVX512-BF16 or AMX, refused without AVX512"
     )
     thinking: bool | None = Field(None, description="as the serving endpoint's `thinking`; unset: template's default")
     validation_rows: int = Field(128, ge=0, description="most validation rows for the loss")

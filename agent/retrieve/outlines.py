@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from agent.retrieve.relevance.estimates import Estimates, chance_if_changed, likeliest_first
+from agent.retrieve.relevance.estimates import SymbolEstimates, chance_if_changed, likeliest_first
 from models.context import Candidate, FileOutline, Relevance, SymbolOutline
 from repos.index import IndexedFile, RepositoryIndex
 from repos.index.symbols import SymbolKind
@@ -37,7 +37,7 @@ def short_outline(file: IndexedFile, first: Sequence[str] = ()) -> str:
 def file_outlines(
     index: RepositoryIndex,
     kept: Sequence[tuple[Candidate, Relevance]],
-    estimates: Estimates,
+    estimates: SymbolEstimates,
     count: Callable[[str], int],
 ) -> list[FileOutline]:
     """The outlines of the files kept by scope, in their order.

@@ -7,7 +7,7 @@ from agent.retrieve.assembly import assemble
 from agent.retrieve.query import parse_query
 from agent.retrieve.ranking import rank
 from agent.retrieve.relevance.classifier import in_force
-from agent.retrieve.relevance.estimates import Estimates, likeliest_first
+from agent.retrieve.relevance.estimates import SymbolEstimates, likeliest_first
 from agent.retrieve.relevance.estimates import worth as symbol_worth
 from agent.retrieve.relevance.symbols import FileOfSymbols
 from agent.retrieve.scope import default_scope, worth
@@ -44,7 +44,7 @@ def retrieve_by_rank(
 def context(
     index: RepositoryIndex,
     candidates: Sequence[Candidate],
-    estimates: Callable[[Sequence[Candidate]], Estimates],
+    estimates: Callable[[Sequence[Candidate]], SymbolEstimates],
     budget: int,
     count: Callable[[str], int],
     least: ContextThresholds = IN_USE,
@@ -64,7 +64,7 @@ def by_worth(files: Iterable[tuple[Candidate, Relevance]]) -> list[tuple[Candida
     return sorted(files, key=lambda pair: (pair[1] is not Relevance.RELEVANT, -worth(pair[0]), pair[0].rank))
 
 
-def estimate_symbols(task_text: str, index: RepositoryIndex, files: Iterable[Candidate]) -> Estimates:
+def estimate_symbols(task_text: str, index: RepositoryIndex, files: Iterable[Candidate]) -> SymbolEstimates:
     """What the relevance classifier estimates of the symbols of some candidates, those that are indexed."""
     query, classifier = parse_query(task_text), in_force()
     return {
@@ -76,7 +76,7 @@ def estimate_symbols(task_text: str, index: RepositoryIndex, files: Iterable[Can
     }
 
 
-def judge_symbols(estimates: Estimates, least: ContextThresholds = IN_USE) -> list[SymbolJudgement]:
+def judge_symbols(estimates: SymbolEstimates, least: ContextThresholds = IN_USE) -> list[SymbolJudgement]:
     """The use of each symbol in a context; the likeliest to change first in each file."""
     judged = []
     for path, found in estimates.items():

@@ -192,7 +192,7 @@ class Study:
             pairs += [Pair(by_name[each.name], base) for each in self._all_models[1:]]
         return pairs
 
-    @property
+    @cached_property
     def _available(self) -> int:
         """Judgements that a subset can have."""
         first, *_ = self.settings.seeds

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from models.context import RelevanceEstimate
 from models.relevance import SymbolEstimate
 
-Estimates = Mapping[str, Mapping[str, SymbolEstimate]]
+SymbolEstimates = Mapping[str, Mapping[str, SymbolEstimate]]
 """Of symbols, by path and name."""
 _LEAST = 0.002
 """Least P(relevant) that is divided by: estimates have four decimals."""
