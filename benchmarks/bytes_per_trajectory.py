@@ -58,7 +58,7 @@ def compare() -> None:
         fill(open_raw_store(url), MADE)
         with psycopg.connect(url) as connection:
             query = "SELECT relname, pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = "
-            large = dict(connection.execute(query + "'public'::regnamespace").fetchall())
+            large: dict[str, int] = dict(connection.execute(query + "'public'::regnamespace").fetchall())
             log = connection.execute("SELECT wal_bytes, wal_records FROM pg_stat_wal").fetchone()
         small = sizes(opened(file))
     print("| table | SQLite, kB per trajectory | PostgreSQL |\n|---|---|---|")

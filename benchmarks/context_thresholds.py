@@ -17,6 +17,7 @@ from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean, median, quantiles
+from typing import Any
 
 from agent.retrieve.ranking import rank
 from agent.retrieve.relevance.estimates import SymbolEstimates
@@ -36,7 +37,7 @@ _KINDS = {field.name: type(getattr(IN_USE, field.name)) for field in fields(Cont
 
 def varied(given: Sequence[str]) -> list[ContextThresholds]:
     """Every combination of the values given as `FIELD=VALUE,VALUE`, in their order."""
-    choices: dict[str, list[float]] = {}
+    choices: dict[str, list[Any]] = {}
     for each in given:
         name, _, values = each.partition("=")
         if name not in _KINDS:

@@ -45,10 +45,11 @@ class AtOnce(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         system = request["messages"][0]["content"]
-        keys = ("rationale", "parts") if system.startswith("You plan") else ("summary", "files", "symbols")
         told = request["messages"][1]["content"]
-        if not system.startswith("You plan"):
-            keys = ("summary",) if "# Repository" in told else ("files",) if "# Candidate" in told else ("symbols",)
+        if system.startswith("You plan"):
+            keys = ["rationale", "parts"]
+        else:
+            keys = ["summary"] if "# Repository" in told else ["files"] if "# Candidate" in told else ["symbols"]
         text = json.dumps({key: json.loads(EMPTY)[key] for key in keys})
         head = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
         usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}

@@ -44,7 +44,8 @@ class Rates(NamedTuple):
 def simulate(world: World, chance: random.Random) -> tuple[Evaluation, Evaluation]:
     """Champion and challenger, measured on one set of a simulated world."""
     metrics = [metric.name for metric in REQUIREMENTS[world.target].metrics]
-    before, after = [], []
+    before: list[ItemScore] = []
+    after: list[ItemScore] = []
     for repository in range(world.repositories):
         level = {metric: chance.gauss(0.3, 0.7) for metric in metrics}
         edge = {metric: world.gain + world.spread * _deviation(world, chance) for metric in metrics}

@@ -24,6 +24,7 @@ from cli.progress import step_bars
 from evals.paired import sign_flip_over_repositories
 from host.settings import load_settings
 from models.base_evaluation import RowLoss
+from models.mixture import MixtureSettings
 from models.objectives import Objective
 from models.plans import Frozen
 from store.database import open_database
@@ -33,7 +34,7 @@ from training.bases.bases import Base, find_base
 from training.bases.chat_format import ChatFormat
 from training.cycle.base_measures import HeldOut, held_out_losses, held_out_rows
 from training.cycle.kept_measures import read_measures, write_measures
-from training.data.mixtures import TARGETS, Mixture, MixtureSettings, make_mixture, read_mixture
+from training.data.mixtures import TARGETS, Mixture, make_mixture, read_mixture
 from training.fit.fitting import fit_full
 from training.fit.recipe import recipe_for
 

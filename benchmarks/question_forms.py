@@ -57,7 +57,7 @@ FORMS = {
 }
 Asked = tuple[Request, Answer]
 """A question with gold's answer to it."""
-SOUGHT = {Stage.SCOPE: Relevance.RELEVANT, Stage.PRECISION: SymbolUse.PRIMARY}
+SOUGHT: dict[Stage, Relevance | SymbolUse] = {Stage.SCOPE: Relevance.RELEVANT, Stage.PRECISION: SymbolUse.PRIMARY}
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,8 @@ def slots_of(request: Request) -> list[str]:
         names = [[path, name] for path, name in symbols_in(request.outlines)]
     if request.answers is AnswerForm.LETTERS:
         return [('{"' if n == 1 else '", "') + f'{n}": "' for n in range(1, len(names) + 1)]
-    field, before, slots = ("files" if request.stage is Stage.SCOPE else "symbols"), "", []
+    field, before = ("files" if request.stage is Stage.SCOPE else "symbols"), ""
+    slots: list[str] = []
     for name in names:
         head, last = name[:-1], f'{json.dumps(name[-1])}: "'
         if not slots:
@@ -205,7 +206,8 @@ def judge(chooser: Chooser, repository: str, commit: str, form: str, asked: Sequ
     for request, answer in asked:
         sought = SOUGHT[request.stage]
         short = request.answers is AnswerForm.LETTERS
-        names = {each: each.letter if short else each.value for each in type(sought)}
+        options: list[Relevance | SymbolUse] = [*Relevance] if request.stage is Stage.SCOPE else [*SymbolUse]
+        names = {each: each.letter if short else each.value for each in options}
         assert answer.prompt is not None
         started = time.monotonic()
         chosen = chooser.choose(read_prompt(answer.prompt), slots_of(request), list(names.values()))
@@ -249,7 +251,7 @@ def average_precision(scores: Sequence[float], right: Sequence[bool]) -> float:
         total, gained = total + int(same.sum()), float(labels[same].sum())
         hits += gained
         area += gained * hits / total
-    return area / labels.sum()
+    return float(area / labels.sum())
 
 
 def area_under_roc(scores: Sequence[float], right: Sequence[bool]) -> float:

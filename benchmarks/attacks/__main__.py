@@ -95,7 +95,7 @@ def show(tried: list[Tried], *, as_json: bool) -> None:
     for row in rows:
         table.add_row(*map(str, row.values()))
     if rows:
-        table.add_row("all", *(str(sum(int(row[name]) for row in rows)) for name in list(rows[0])[1:]))
+        table.add_row("all", *(str(sum(int(str(row[name])) for row in rows)) for name in list(rows[0])[1:]))
     console = Console()
     console.print(table)
     for each in tried:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from typing import Any
 
 from benchmarks.attacks._package import Json
 from runtime.environments import environment_key
@@ -56,10 +57,10 @@ def _hash(text: str) -> str:
 
 def _twice(*path: str) -> Change:
     def change(manifest: Json) -> None:
-        place = manifest
+        place: Any = manifest
         for step in path:
             place = place[int(step) if step.isdigit() else step]
-        place.append(place[0])  # type: ignore[attr-defined]
+        place.append(place[0])
 
     return change
 

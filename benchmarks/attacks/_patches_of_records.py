@@ -1,6 +1,6 @@
 """Patches that forge what the run reports, and patches that only the watcher or the twins could notice."""
 
-from benchmarks.attacks._patch_case import INIT, SHOW, Case, at_import, when_called
+from benchmarks.attacks._patch_case import INIT, SHOW, Case, Read, at_import, when_called
 from benchmarks.attacks._subject import SIGN
 
 _PASSED = """
@@ -202,5 +202,5 @@ def _elsewhere() -> list[Case]:
     ]
 
 
-def _odd(read, old, new):  # type: ignore[no-untyped-def]
+def _odd(read: Read, old: str, new: str) -> dict[str, str | None]:
     return {"pyproject.toml": read("pyproject.toml").replace(old, new)}

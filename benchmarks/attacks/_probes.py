@@ -182,7 +182,7 @@ for _name, _number, _arguments in (
 @probe("open a file by its handle")
 def _handle(traps: dict[str, str]) -> object:
     handle, mount = ctypes.create_string_buffer(8 + 128), ctypes.c_int()
-    handle[0] = 128
+    handle[0] = b"\x80"
     if LIBC.name_to_handle_at(-100, b"/room", handle, ctypes.byref(mount), 0) != 0:
         return ""
     return refused(LIBC.open_by_handle_at(os.open("/room", os.O_RDONLY | os.O_DIRECTORY), handle, 0))

@@ -4,6 +4,7 @@ import atexit
 import functools
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Subject:
         """A file's text at an instance's base; "" if it is not there."""
         return (self.package.git.read(self.instance(commit).base_commit, path) or b"").decode()
 
-    def judge(self, commit: str, files: dict[str, str | None]) -> Validation:
+    def judge(self, commit: str, files: Mapping[str, str | None]) -> Validation:
         """The verdict on a patch, given as the files that it leaves."""
         changes = {path: None if text is None else (text.encode(), False) for path, text in files.items()}
         return judge_candidate(self.runtime, self.package, self.instance(commit), changes, "attack")[0]

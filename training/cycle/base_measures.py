@@ -35,7 +35,7 @@ MEASURES = 2
 """Version of what is measured here: when raised, earlier measures are not reused."""
 ROWS = 96
 """Most held-out rows of an objective; repositories take turns."""
-Report = Callable[[str, int, int | None], None]
+Report = Callable[[str, int, int], None]
 
 
 class HeldOut(NamedTuple):
