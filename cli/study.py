@@ -15,6 +15,7 @@ from evals.study.plan import (
     StudyRepositories,
     StudyRepository,
     StudySettings,
+    check_unseen,
     default_split,
     find_clones,
 )
@@ -151,7 +152,7 @@ def _measured(
             cache=settings.cache_dir / "index",
             repositories=StudyRepositories(*opened),
             settings=wanted,
-            models=_models(settings, base, adapter, kind),
+            models=_models(settings, base, adapter, kind, [name for name, _ in places[2]]),
             learner=_learner(settings, base, kind) if train and base else None,
             progress=stack.enter_context(step_bars()),
             kind=kind,
@@ -188,10 +189,14 @@ def print_study(report: "StudyReport") -> None:
         console.print(f"[yellow]{note}[/]", soft_wrap=True)
 
 
-def _models(settings: "Settings", base: str | None, adapter: str | None, kind: StudyKind) -> "tuple[ClassModel, ...]":
-    """The base and the adapter, to be asked. Raises UsageError, RegistryError for one that cannot be asked."""
+def _models(
+    settings: "Settings", base: str | None, adapter: str | None, kind: StudyKind, held_out: Sequence[str]
+) -> "tuple[ClassModel, ...]":
+    """The base and the adapter, to be asked. Raises UsageError, RegistryError for one that cannot be asked, and for an
+    adapter that learned from what is held out."""
     if base is None and adapter is None:
         return ()
+    from store.learning.datasets import dataset_repositories
     from training.bases.bases import find_base
     from training.cycle.context import open_context
     from training.pointwise.model import PointwiseModel
@@ -201,6 +206,11 @@ def _models(settings: "Settings", base: str | None, adapter: str | None, kind: S
     found = find_base(context.curated, base or (version.base if version else ""))
     if version is not None and version.base != found.id:
         raise UsageError(f"{version.name} is of base {version.base_name}, not of {found.name}")
+    if version is not None:
+        learned_from = dataset_repositories(context.raw_engine, [version.dataset_id]).get(version.dataset_id)
+        if learned_from is None:
+            raise UsageError(f"it is not known what {version.name} learned from: its dataset is not in the database")
+        check_unseen(held_out, learned_from, version.name)
     alone = PointwiseModel(settings, found, target=kind.target)
     if version is None:
         return (alone,)

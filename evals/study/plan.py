@@ -1,10 +1,11 @@
 """What a study asks for: repositories by their part, sizes of training data, seeds."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
 from pydantic import Field
 
 from evals.study.questions import root_commits
@@ -108,6 +109,16 @@ def check_apart(repositories: StudyRepositories) -> None:
                 roots[root] = f"{each.name} ({part})"
 
 
+def check_unseen(held_out: Collection[str], learned_from: Collection[str], what: str) -> None:
+    """Raise UsageError if `what` learned from a repository that is held out.
+
+    Names are compared by their last component and as those of distributions: `Owner/Some_Name` is `some-name`.
+    """
+    known = {_plain(name) for name in learned_from}
+    if seen := sorted(name for name in held_out if _plain(name) in known):
+        raise UsageError(f"{what} learned from {', '.join(seen)}, which is to be held out; give other --held-out")
+
+
 def find_clones(names: Sequence[str], folders: Sequence[Path]) -> list[tuple[str, Path]]:
     """Each name with its repository: a path as given, or NAME or NAME.git in one of the folders. Raises UsageError."""
     found = []
@@ -118,6 +129,10 @@ def find_clones(names: Sequence[str], folders: Sequence[Path]) -> list[tuple[str
             raise UsageError(f"no repository {name!r}; give its path, or its folder with --clones")
         found.append((place.name.removesuffix(".git"), place))
     return found
+
+
+def _plain(name: str) -> str:
+    return str(canonicalize_name(name.rstrip("/").rpartition("/")[2].removesuffix(".git")))
 
 
 def _option(part: str) -> str:

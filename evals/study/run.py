@@ -32,7 +32,7 @@ from evals.study.files import kept_rows, kept_value
 from evals.study.judging import ModelJudge, figures_of, learned, relevant_among, together
 from evals.study.kinds import SCOPE, StudyKind
 from evals.study.logistic import PENALTY, Logistic, fit_logistic
-from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart
+from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart, check_unseen
 from evals.study.questions import StudyQuestion
 from evals.study.report import CurvePoint, ModelOffsets, PartCount, StudyReport
 from evals.study.subsets import draw, thinned
@@ -64,9 +64,13 @@ class Study:
     kind: StudyKind = SCOPE
 
     def run(self) -> StudyReport:
-        """Do what is not done yet and write study.json. Raises UsageError for parts that overlap and for a finished
-        study that was asked anything else, EvaluationError if a part has no question or too few relevant candidates."""
+        """Do what is not done yet and write study.json. Raises UsageError for parts that overlap, for a relevance
+        classifier that learned from what is held out and for a finished study that was asked anything else,
+        EvaluationError if a part has no question or too few relevant candidates."""
         check_apart(self.repositories)
+        fitted = in_force().file
+        names = [each.name for each in self.repositories.held_out]
+        check_unseen(names, {*fitted.trained_on, *fitted.calibrated_on}, "the relevance classifier in force")
         check_same(self.out / REPORT, self._configuration)
         if self.models or self.learner:
             drawn = sampled(self._parts["validation"], self.settings.asked_of_validation)

@@ -3,8 +3,17 @@
 import json
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from models.errors import UsageError
+from store.database import open_database
 from tests.support.commands import invoke
+from tests.support.evaluation_runs import train_on
 from tests.support.mining_history import Entry, write_history
+from tests.support.registry_material import fresh, make_base
+from training.adapters.registry import Registry
 
 
 def module(n: int, value: int) -> str:
@@ -58,3 +67,27 @@ def test_symbols_are_studied_by_the_same_options_in_a_folder_of_their_own(tmp_pa
     assert len(other.stderr.strip().splitlines()) == 1
     assert "was precision, is scope" in other.stderr
     assert (tmp_path / "out" / "study.json").read_bytes() == kept
+
+
+def test_an_adapter_that_learned_from_what_is_held_out_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CRA_DATA_DIR", str(data))
+    monkeypatch.setenv("CRA_CACHE_DIR", str(tmp_path / "cache"))
+    curated = open_database(data / "curated.sqlite", "curated")
+    make_base(curated, data)
+    fresh(Registry(curated, data), tmp_path, 1.0)
+    parts = ("--clones", clones(tmp_path), "--repositories", "ant", "--validation", "dog", "--held-out", "elk")
+    command = ("study", "scope", "--out", tmp_path / "out", *parts, "--adapter", "scope-v1")
+
+    def refusal() -> str:
+        raised = CliRunner().invoke(app, [str(each) for each in command]).exception
+        assert isinstance(raised, UsageError)
+        return str(raised)
+
+    assert "not known what scope-v1 learned from" in refusal()
+    train_on(open_database(data / "raw.sqlite", "raw"), "Owner/Elk")
+    assert "scope-v1 learned from elk" in refusal()
+    assert not (tmp_path / "out").exists()

@@ -1,16 +1,25 @@
 """The study of scope on small real histories: what it makes, that it goes on, and what it refuses."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.retrieve.relevance.classifier import in_force
 from evals.classification import average_precision
 from evals.stacking import StackRow, stacked
 from evals.study.asked import Distribution, Offsets, fit_offsets, judged
 from evals.study.files import read_rows
-from evals.study.plan import StudyRepositories, StudyRepository, StudySettings, check_apart, find_clones
+from evals.study.plan import (
+    StudyRepositories,
+    StudyRepository,
+    StudySettings,
+    check_apart,
+    check_unseen,
+    find_clones,
+)
 from evals.study.questions import StudyQuestion
 from evals.study.run import Study
 from evals.study.subsets import draw
@@ -110,6 +119,40 @@ def test_a_study_for_another_recall_is_another_and_too_small_a_sample_for_it_is_
     report = replace(again, out=tmp_path / "other", settings=half).run()
     assert [(each.offsets.least, each.offsets.recall) for each in report.offsets] == [(0.5, 1.0)]
     assert model.asked == 6 + 4  # the validation repository's six, two of each held-out one
+
+
+def test_a_study_that_holds_out_what_the_classifier_learned_from_is_refused(
+    tmp_path: Path, parts: StudyRepositories
+) -> None:
+    learned, calibrated = in_force().file.trained_on[0], in_force().file.calibrated_on[0]
+    for name in (learned, calibrated.replace(".", "_").upper()):
+        seen = StudyRepositories(parts.training, parts.validation, (repository(tmp_path, name), *parts.held_out))
+        with pytest.raises(UsageError, match=rf"classifier in force learned from {re.escape(name)}, .*--held-out"):
+            study(tmp_path, seen).run()
+    assert not (tmp_path / "study").exists()
+
+
+def test_names_of_what_was_learned_from_are_compared_without_their_owners() -> None:
+    check_unseen(["spans"], ["ant/spans-core", "span"], "ant-v1")
+    for name in ("ant/Spans", "https://example.org/ant/spans.git", "spans"):
+        with pytest.raises(UsageError, match="ant-v1 learned from spans"):
+            check_unseen(["bee", "spans"], [name], "ant-v1")
+
+
+def test_a_file_of_a_million_lines_stops_no_study(tmp_path: Path, parts: StudyRepositories) -> None:
+    large = "x = 1\n" * 1_000_000
+    part = "src/cow/part0.py"
+    entries = [
+        Entry("Begin", {part: "def part0():\n    return 0\n", "src/cow/table.py": large}),
+        Entry("Add a row to the table of cow", {"src/cow/table.py": large + "x = 2\n"}),
+        Entry("Return another number from part0 of cow", {part: "def part0():\n    return 1\n"}),
+    ]
+    git = write_history(tmp_path / "large.git", entries)
+    cow = StudyRepository("cow", git, git.resolve("HEAD"))
+    study(tmp_path, StudyRepositories((*parts.training[:2], cow), parts.validation, parts.held_out)).run()
+    [file] = (tmp_path / "study" / "questions").glob("cow-*")
+    rows = read_rows(file, StudyQuestion)
+    assert part in {candidate.path for row in rows for candidate in row.candidates}
 
 
 def test_a_study_at_other_commits_is_another(tmp_path: Path, parts: StudyRepositories) -> None:

@@ -29,14 +29,16 @@ from models.mining import MiningRules
 from models.protocols import Answer, Request, Stage, Task
 from repos.git import Git
 from repos.sources import GitSource
-from store.database import reading
+from store.database import open_database, reading
 from store.runs import open_raw_store
 from store.runs.attempts import stored_calls
 from store.runs.closed_runs import read_runs
 from store.tables import TaskRun, table_of
 from store.texts import read_texts
 from tests.support.direct_material import ENTRIES, PACKAGE, SIGNED, STRIPPED, repository, run, settings_in
+from tests.support.fitting_data import tiny_base
 from tests.support.mining_history import Entry
+from training.bases.bases import add_base
 
 
 def calls_of(folder: Path, stage: Stage) -> list[tuple[str, str]]:
@@ -225,6 +227,26 @@ def test_a_base_that_is_not_registered_and_a_tokenizer_that_is_none_are_named(tm
     own = embedded_endpoint().model_copy(update={"tokenizer": str(tmp_path / "tokenizer.json")})
     with pytest.raises(SettingsError, match="tokenizer"):
         run(tmp_path, place, settings=settings_in(tmp_path, models=ModelSettings(endpoints={EMBEDDED: own})))
+
+
+def test_a_tokenizer_that_is_not_that_of_the_base_is_refused(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    tiny = tiny_base(tmp_path / "base")
+    engine = open_database(str(tmp_path / "curated.sqlite"), "curated")
+    add_base(engine, tmp_path / "data", tiny.path, "tiny")
+    Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]")).save(str(tmp_path / "other.json"))
+
+    def models(tokenizer: Path) -> ModelSettings:
+        here = Endpoint(url="http://127.0.0.1:9/v1", model="m", window=8192, base="tiny", tokenizer=str(tokenizer))
+        return ModelSettings(endpoints={"here": here}, roles={"reasoning": "here", "coding": "here"})
+
+    place = repository(tmp_path / "spans.git")
+    with pytest.raises(SettingsError, match=r"other\.json is not the tokenizer of its base 'tiny'"):
+        run(tmp_path, place, settings=settings_in(tmp_path, models=models(tmp_path / "other.json")))
+    same = settings_in(tmp_path, Stage.SCOPE, models=models(tiny.path / "tokenizer.json"))
+    assert run(tmp_path, place, settings=same).total.calls["scope"] > 0
 
 
 def test_batches_follow_the_window_and_the_longest_answer_of_the_student(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """One candidate per prompt: common beginnings computed once, training that goes on, an adapter that is asked."""
 
 import json
+import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +13,14 @@ from hypothesis import strategies as st
 
 from evals.study.questions import StudyCandidate, StudyQuestion
 from models.context import CandidateTier, Relevance
+from models.errors import TrainingError
 from models.settings import Settings
 from tests.support.fitting_data import tiny_base
 from training.bases.bases import Base
 from training.bases.shared_prefix import next_token_logits, share
+from training.pointwise import learner as learning
 from training.pointwise import letters
+from training.pointwise.checkpoint import CHECKPOINT
 from training.pointwise.learner import PointwiseLearner
 from training.pointwise.prompt import candidate_prompt
 
@@ -105,6 +111,56 @@ def test_a_stopped_training_goes_on_with_the_same_losses(
     assert whole["tokens"] < whole["whole_tokens"]
     files = [(tmp_path / place / "adapter/adapter_model.safetensors").read_bytes() for place in ("whole", "stopped")]
     assert files[0] == files[1]
+
+
+def learner_in(folder: Path, base: Base) -> PointwiseLearner:
+    """A learner without any configuration."""
+    return PointwiseLearner(Settings(data_dir=folder / "data", cache_dir=folder / "cache"), base)
+
+
+def train_and_be_killed(folder: Path, base: Base, step: int) -> None:
+    """Train in a process of its own, which is killed after so many steps."""
+    letters.CHECKPOINT_STEPS = 2
+
+    def progress(done: int, total: int) -> None:
+        if done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    learner_in(folder, base).learn(questions(8), 3, folder / "killed", progress)
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_with_the_same_losses(base: Base, tmp_path: Path) -> None:
+    for step in (5, 9):
+        child = multiprocessing.get_context("spawn").Process(target=train_and_be_killed, args=(tmp_path, base, step))
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        assert not (tmp_path / "killed" / letters.FIT).exists()
+    for place in ("killed", "whole"):
+        learner_in(tmp_path, base).learn(questions(8), 3, tmp_path / place, lambda done, total: None)
+    killed, whole = (json.loads((tmp_path / place / letters.FIT).read_text()) for place in ("killed", "whole"))
+    assert killed["losses"] == whole["losses"]
+    assert killed["tokens"] == whole["tokens"]
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_named_with_the_remedy(base: Base, tmp_path: Path) -> None:
+    (tmp_path / "fit").mkdir()
+    (tmp_path / "fit" / CHECKPOINT).write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(TrainingError, match=rf"{CHECKPOINT} is damaged .*remove it"):
+        learner_in(tmp_path, base).learn(questions(2), 0, tmp_path / "fit", lambda done, total: None)
+    assert not (tmp_path / "fit" / letters.FIT).exists()
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_ends_a_training_without_an_adapter(
+    base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "LEARNING_RATE", 1e30)
+    with pytest.raises(TrainingError, match=r"step \d+ has a loss of"):
+        learner_in(tmp_path, base).learn(questions(8), 0, tmp_path / "fit", lambda done, total: None)
+    assert not (tmp_path / "fit" / letters.FIT).exists()
 
 
 @pytest.mark.slow
