@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -36,6 +36,15 @@ app = typer.Typer(
 @app.callback()
 def _group() -> None:
     """Experiments on real repositories, resumable, each with a page of tables and plots."""
+
+
+class _Asked(NamedTuple):
+    """The models that are asked: a base, an adapter of it, adapters to train; `shown` candidates are in a prompt."""
+
+    base: str | None
+    adapter: str | None
+    train: bool
+    shown: int
 
 
 def _study(
@@ -86,6 +95,10 @@ def _study(
     adapter: Annotated[
         str | None, typer.Option("--adapter", metavar="NAME", help="Also ask this adapter, as trained on the base.")
     ] = None,
+    shown: Annotated[
+        int,
+        typer.Option(help="Candidates that a prompt to a model shows, the one asked about among them; 0: all.", min=0),
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Run the study that the command names."""
@@ -101,7 +114,7 @@ def _study(
         negatives=kind.negatives if negatives is None else negatives,
     )
     places = _places(clones or [], repositories, validation, held_out)
-    _tell(out, _measured(kind, out, places, wanted, base, adapter, train), as_json)
+    _tell(out, _measured(kind, out, places, wanted, _Asked(base, adapter, train, shown)), as_json)
 
 
 _HELP = (
@@ -133,9 +146,7 @@ def _measured(
     out: Path,
     places: Sequence[Sequence[tuple[str, Path]]],
     wanted: StudySettings,
-    base: str | None,
-    adapter: str | None,
-    train: bool,
+    asked: _Asked,
 ) -> "StudyReport":
     """Run the study, or what is left of it. Raises UsageError, and what `Study.run` raises."""
     from cli.pages.svg import check_drawing
@@ -143,7 +154,7 @@ def _measured(
 
     check_drawing()
     settings = load_settings()
-    if train and base is None:
+    if asked.train and asked.base is None:
         raise UsageError("--train needs a base to train on; name it with --base")
     with ExitStack() as stack:
         opened = [tuple(_open(stack, name, path, settings.cache_dir) for name, path in part) for part in places]
@@ -152,8 +163,8 @@ def _measured(
             cache=settings.cache_dir / "index",
             repositories=StudyRepositories(*opened),
             settings=wanted,
-            models=_models(settings, base, adapter, kind, [name for name, _ in places[2]]),
-            learner=_learner(settings, base, kind) if train and base else None,
+            models=_models(settings, asked, kind, [name for name, _ in places[2]]),
+            learner=_learner(settings, asked.base, kind, asked.shown) if asked.train and asked.base else None,
             progress=stack.enter_context(step_bars()),
             kind=kind,
         ).run()
@@ -189,12 +200,10 @@ def print_study(report: "StudyReport") -> None:
         console.print(f"[yellow]{note}[/]", soft_wrap=True)
 
 
-def _models(
-    settings: "Settings", base: str | None, adapter: str | None, kind: StudyKind, held_out: Sequence[str]
-) -> "tuple[ClassModel, ...]":
+def _models(settings: "Settings", asked: _Asked, kind: StudyKind, held_out: Sequence[str]) -> "tuple[ClassModel, ...]":
     """The base and the adapter, to be asked. Raises UsageError, RegistryError for one that cannot be asked, and for an
     adapter that learned from what is held out."""
-    if base is None and adapter is None:
+    if asked.base is None and asked.adapter is None:
         return ()
     from store.learning.datasets import dataset_repositories
     from training.bases.bases import find_base
@@ -202,8 +211,8 @@ def _models(
     from training.pointwise.model import PointwiseModel
 
     context = open_context(settings)
-    version = context.registry.verify(adapter) if adapter else None
-    found = find_base(context.curated, base or (version.base if version else ""))
+    version = context.registry.verify(asked.adapter) if asked.adapter else None
+    found = find_base(context.curated, asked.base or (version.base if version else ""))
     if version is not None and version.base != found.id:
         raise UsageError(f"{version.name} is of base {version.base_name}, not of {found.name}")
     if version is not None:
@@ -211,19 +220,20 @@ def _models(
         if learned_from is None:
             raise UsageError(f"it is not known what {version.name} learned from: its dataset is not in the database")
         check_unseen(held_out, learned_from, version.name)
-    alone = PointwiseModel(settings, found, target=kind.target)
+    alone = PointwiseModel(settings, found, target=kind.target, shown=asked.shown)
     if version is None:
         return (alone,)
-    return alone, PointwiseModel(settings, found, version.name, version.path, version.id, kind.target)
+    adapter = PointwiseModel(settings, found, version.name, version.path, version.id, kind.target, asked.shown)
+    return alone, adapter
 
 
-def _learner(settings: "Settings", base: str, kind: StudyKind) -> "ModelLearner":
+def _learner(settings: "Settings", base: str, kind: StudyKind, shown: int) -> "ModelLearner":
     """What trains adapters of the base. Raises UsageError for an unknown base."""
     from training.bases.bases import find_base
     from training.cycle.context import open_context
     from training.pointwise.learner import PointwiseLearner
 
-    return PointwiseLearner(settings, find_base(open_context(settings).curated, base), kind.target)
+    return PointwiseLearner(settings, find_base(open_context(settings).curated, base), kind.target, shown)
 
 
 def _names(given: str | None, default: Sequence[str]) -> list[str]:

@@ -21,8 +21,10 @@ from training.bases.shared_prefix import next_token_logits, share
 from training.pointwise import learner as learning
 from training.pointwise import letters
 from training.pointwise.checkpoint import CHECKPOINT
+from training.pointwise.fitting import groups_of
 from training.pointwise.learner import PointwiseLearner
-from training.pointwise.prompt import candidate_prompt
+from training.pointwise.model import PointwiseModel
+from training.pointwise.prompt import candidate_prompt, listed_prompts
 
 
 def candidate(rank: int, relevance: Relevance) -> StudyCandidate:
@@ -184,3 +186,50 @@ def test_the_candidate_comes_last() -> None:
     assert all(
         text.index(each.path) > text.index(question.task) for each, text in zip(question.candidates, texts, strict=True)
     )
+
+
+@pytest.mark.parametrize(("shown", "lists"), [(5, [5, 5, 2]), (0, [12]), (30, [12])])
+def test_a_list_holds_neighbours_in_the_order_of_their_ranks_and_its_prompts_begin_alike(
+    shown: int, lists: list[int]
+) -> None:
+    [question] = questions(1)
+    texts = [prompt[0].content for prompt in listed_prompts(question, range(12), shown)]
+    begun = 0
+    for size in lists:
+        own = question.candidates[begun : begun + size]
+        for number, text in enumerate(texts[begun : begun + size], 1):
+            assert [each.path for each in question.candidates if f". {each.path}\n" in text] == [e.path for e in own]
+            assert text.endswith(f"number {number}")
+            assert f"\n{number}. {own[number - 1].path}\n" in text
+        shared = share([list(text.encode()) for text in texts[begun : begun + size]])
+        assert max(map(len, shared.rests)) <= 2  # the number alone
+        begun += size
+    assert listed_prompts(question, range(12), 1) == [candidate_prompt(question, c) for c in question.candidates]
+
+
+@given(st.integers(0, 13), st.integers(0, 5), st.sets(st.integers(0, 11), min_size=1))
+def test_groups_hold_each_candidate_that_is_learned_from_once(shown: int, seed: int, taken: set[int]) -> None:
+    [question] = questions(1)
+    thin = question.model_copy(update={"taken": tuple(sorted(taken))})
+    groups = groups_of([thin, question], seed, shown)
+    for asked, wanted in ((thin, sorted(taken)), (question, list(range(12)))):
+        own = [group for group in groups if group.question is asked]
+        assert sorted(number for group in own for number in group.numbers) == wanted
+        if shown > 1:
+            assert all(len({number // shown for number in group.numbers}) == 1 for group in own)
+    assert all(len(group.numbers) <= 10 for group in groups)
+
+
+@pytest.mark.slow
+def test_models_with_other_lists_are_others_and_each_learns(base: Base, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", cache_dir=tmp_path / "cache")
+    identities = set()
+    for shown in (1, 5, 0):
+        learner = PointwiseLearner(settings, base, shown=shown)
+        model = learner.learn(questions(60), 0, tmp_path / str(shown), lambda done, total: None)
+        fit = json.loads((tmp_path / str(shown) / letters.FIT).read_text())
+        assert fit["rows"] == 60 * 12
+        assert sum(fit["losses"][-5:]) < sum(fit["losses"][:5])
+        assert [round(sum(each), 6) for each in model.distributions(questions(1)[0])] == [1] * 12
+        identities |= {learner.identity, PointwiseModel(settings, base, shown=shown).identity}
+    assert len(identities) == 6

@@ -1,4 +1,4 @@
-"""A learner of the study: trains an adapter of one base to classify one candidate per prompt."""
+"""A learner of the study: trains an adapter of one base to classify candidates, a prompt for each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from training.fit.result import adapter_hash
 from training.pointwise.fitting import FIT_VERSION, GROUPS, PointwiseTraining
 from training.pointwise.letters import FIT, WARMUP
 from training.pointwise.model import PointwiseModel
-from training.pointwise.prompt import ASKED_AS
+from training.pointwise.prompt import asked_as
 from training.quiet import quiet_libraries
 
 LEARNING_RATE = 5e-4
@@ -28,11 +28,13 @@ LEARNING_RATE = 5e-4
 
 @dataclass(frozen=True)
 class PointwiseLearner:
-    """Trains adapters of one base, one epoch each; `target` is the stage that is studied."""
+    """Trains adapters of one base, one epoch each; `target` is the stage that is studied, `shown` the candidates of a
+    prompt (`listed_prompts`)."""
 
     settings: Settings
     base: Base
     target: TrainingTarget = TrainingTarget.SCOPE
+    shown: int = 1
 
     @property
     def name(self) -> str:
@@ -42,7 +44,7 @@ class PointwiseLearner:
     @property
     def identity(self) -> str:
         """A hash of base, recipe and prompt."""
-        name, version = ASKED_AS[self.target]
+        name, version = asked_as(self.target, self.shown)
         shape = (ROWS, GROUPS, WARMUP, FIT_VERSION, version)
         return digest(f"{name} learner", self.base.id, self._recipe(0).id, self._thinking, *shape)
 
@@ -53,9 +55,10 @@ class PointwiseLearner:
         if not (path / FIT).exists():
             chat = ChatFormat.load(self.base.path, self._thinking)
             with quiet_libraries():
-                PointwiseTraining(self.base, self._recipe(seed), chat, path, progress).learn(data)
+                PointwiseTraining(self.base, self._recipe(seed), chat, path, progress, self.shown).learn(data)
         adapter = path / "adapter"
-        return PointwiseModel(self.settings, self.base, self.name, adapter, adapter_hash(adapter) or "", self.target)
+        known = adapter_hash(adapter) or ""
+        return PointwiseModel(self.settings, self.base, self.name, adapter, known, self.target, self.shown)
 
     def _recipe(self, seed: int) -> Recipe:
         """The stage's recipe as the back end applies it, with the rate and the one epoch of this learner."""

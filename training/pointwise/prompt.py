@@ -1,7 +1,10 @@
 """The prompt about one candidate of a question, a file or a symbol; the answer is one letter.
 
-The instructions and the task come first and the candidate last, so that all prompts of a task begin alike.
+A prompt shows the candidate alone, or a list of which it is one. The instructions and the task come first and what
+differs between candidates last, so that all prompts of a task, or of a list, begin alike.
 """
+
+from collections.abc import Sequence
 
 from agent.prompts.render import chance, evidence
 from agent.retrieve.relevance.estimates import chance_if_changed
@@ -16,8 +19,10 @@ ASKED_AS = {TrainingTarget.SCOPE: ("pointwise", 2), TrainingTarget.PRECISION: ("
 TASK_CHARS = 600
 OPTIONS = {Relevance.RELEVANT: "A", Relevance.SUPPORTING: "B", Relevance.IRRELEVANT: "C"}
 """The letter of each class, in the order of a distribution."""
-_ASKED = """\
-Which files of a repository does a change concern? One file is shown. Answer with one letter.
+_FILE = "{path}\n{evidence}; {reason}\nIt defines: {symbols}"
+_SYMBOL = "{name}\n{kind}, {tokens} tokens, rank {place} of {symbols}{likelihood}{doc}\n{signature}"
+_FILES = """\
+Which files of a repository does a change concern? {shown} Answer with one letter.
 A: it will have to change
 B: it has to be read, but will not change
 C: neither
@@ -25,11 +30,9 @@ C: neither
 The change:
 {task}
 
-The file: {path}
-{evidence}; {reason}
-It defines: {symbols}"""
-_ASKED_OF_SYMBOL = """\
-Which symbols of a file does a change concern? One symbol is shown. Answer with one letter.
+"""
+_SYMBOLS = """\
+Which symbols of a file does a change concern? {shown} Answer with one letter.
 A: it will have to change
 B: its code has to be read, but will not change
 C: neither
@@ -39,23 +42,63 @@ The change:
 
 The file: {path} (relevant; {evidence})
 
-The symbol: {name}
-{kind}, {tokens} tokens, rank {place} of {symbols}{likelihood}{doc}
-{signature}"""
+"""
 
 
 def candidate_prompt(question: StudyQuestion, candidate: StudyCandidate) -> list[Message]:
-    """The messages about one candidate."""
-    if isinstance(question, SymbolQuestion) and isinstance(candidate, SymbolCandidate):
-        text = _symbol_text(question, candidate)
-    else:
-        text = _file_text(question, candidate)
+    """The messages about one candidate, which is shown alone."""
+    what = _what(question)
+    text = f"{_head(question, f'One {what} is shown.')}The {what}: {_described(question, candidate)}"
     return [Message(role="user", content=text)]
 
 
-def _file_text(question: StudyQuestion, candidate: StudyCandidate) -> str:
-    return _ASKED.format(
-        task=question.task[:TASK_CHARS].strip(),
+def listed_prompts(question: StudyQuestion, numbers: Sequence[int], shown: int) -> list[list[Message]]:
+    """The messages about some candidates of a question, by number from 0.
+
+    shown: how many candidates a prompt shows, the one that is asked about among them; 0: all. They are those of one
+    slice of the candidates' order, as a list of questions would cut them.
+    """
+    if shown == 1:
+        return [candidate_prompt(question, question.candidates[number]) for number in numbers]
+    what = _what(question)
+    lists: dict[int, str] = {}
+    for begin in {slice_of(number, shown) for number in numbers}:
+        entries = question.candidates[begin : begin + shown if shown else None]
+        text = "\n\n".join(f"{n}. {_described(question, each)}" for n, each in enumerate(entries, 1))
+        lists[begin] = f"{_head(question, f'Some {what}s are shown, and one is asked about.')}The {what}s:\n{text}\n\n"
+    return [
+        [Message(role="user", content=f"{lists[begin]}The {what} that is asked about: number {number - begin + 1}")]
+        for number in numbers
+        for begin in [slice_of(number, shown)]
+    ]
+
+
+def slice_of(number: int, shown: int) -> int:
+    """The number of the first candidate that is shown with this one."""
+    return number - number % shown if shown else 0
+
+
+def asked_as(target: TrainingTarget, shown: int) -> tuple[str, int]:
+    """The prompt's name and version where so many candidates are shown."""
+    name, version = ASKED_AS[target]
+    return (name, version) if shown == 1 else (f"{name}, {shown or 'all'} shown", version)
+
+
+def _what(question: StudyQuestion) -> str:
+    return "symbol" if isinstance(question, SymbolQuestion) else "file"
+
+
+def _head(question: StudyQuestion, shown: str) -> str:
+    task = question.task[:TASK_CHARS].strip()
+    if isinstance(question, SymbolQuestion):
+        return _SYMBOLS.format(shown=shown, task=task, path=question.file.path, evidence=evidence(question.file))
+    return _FILES.format(shown=shown, task=task)
+
+
+def _described(question: StudyQuestion, candidate: StudyCandidate) -> str:
+    if isinstance(question, SymbolQuestion) and isinstance(candidate, SymbolCandidate):
+        return _symbol_text(question, candidate)
+    return _FILE.format(
         path=candidate.path,
         evidence=evidence(candidate),
         reason=candidate.reason or "found by its rank",
@@ -65,10 +108,7 @@ def _file_text(question: StudyQuestion, candidate: StudyCandidate) -> str:
 
 def _symbol_text(question: SymbolQuestion, symbol: SymbolCandidate) -> str:
     likelihood = chance_if_changed(symbol.estimate.relevant, question.file.estimate) if symbol.estimate else None
-    return _ASKED_OF_SYMBOL.format(
-        task=question.task[:TASK_CHARS].strip(),
-        path=symbol.path,
-        evidence=evidence(question.file),
+    return _SYMBOL.format(
         name=symbol.name,
         kind=symbol.kind,
         tokens=symbol.tokens,
