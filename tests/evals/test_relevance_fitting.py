@@ -1,5 +1,8 @@
 """The relevance classifier's questions, fitting and figures."""
 
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,6 +222,46 @@ def test_questions_that_were_asked_are_read_and_damaged_ones_are_asked_again(tmp
         assert (one.commit, one.paths, one.ours) == (other.commit, other.paths, other.ours)
         np.testing.assert_array_equal(one.symbols.features, other.symbols.features)
     assert len(list(kept.glob("*.part"))) == 0
+
+
+def ask_and_be_killed(place: Path, folder: Path) -> None:
+    """Ask in a process of its own, which is killed when one question is done."""
+
+    def notify(done: int, total: int) -> None:
+        if done == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    list(questions("app", Git(place), 10, folder, IndexCache(folder / "index"), notify))
+
+
+def test_questions_of_a_fit_that_was_killed_are_not_asked_again(tmp_path: Path) -> None:
+    git, kept = history(tmp_path / "app.git"), tmp_path / "kept"
+    child = multiprocessing.get_context("spawn").Process(target=ask_and_be_killed, args=(tmp_path / "app.git", kept))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    [file] = kept.glob("*.npz")
+    stamp = file.stat().st_mtime_ns
+    found, undisturbed = ask(git, kept), ask(git, tmp_path / "other")
+    assert file.stat().st_mtime_ns == stamp
+    assert [each.commit for each in found] == [each.commit for each in undisturbed]
+    for one, other in zip(found, undisturbed, strict=True):
+        np.testing.assert_array_equal(one.production.features, other.production.features)
+        np.testing.assert_array_equal(one.symbols.features, other.symbols.features)
+
+
+def test_a_file_of_a_million_lines_is_no_obstacle(tmp_path: Path) -> None:
+    large = "x = 1\n" * 1_000_000
+    git = repository(
+        tmp_path / "large.git",
+        {"app/one.py": "def one():\n    return 1\n", "app/table.py": large},
+        {"app/table.py": large + "x = 2\n"},
+        {"app/one.py": "def one():\n    return 2\n"},
+        messages=("Begin the app with a table", "Add a row to the table", "Return two from one at last"),
+    )
+    latest, *_ = ask(git, tmp_path / "kept")
+    assert latest.changed == ("app/one.py",)
+    assert "app/one.py" in latest.paths
 
 
 def test_a_repository_of_one_commit_has_no_questions(tmp_path: Path) -> None:
