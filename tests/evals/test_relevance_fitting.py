@@ -234,6 +234,7 @@ def ask_and_be_killed(place: Path, folder: Path) -> None:
     list(questions("app", Git(place), 10, folder, IndexCache(folder / "index"), notify))
 
 
+@pytest.mark.slow
 def test_questions_of_a_fit_that_was_killed_are_not_asked_again(tmp_path: Path) -> None:
     git, kept = history(tmp_path / "app.git"), tmp_path / "kept"
     child = multiprocessing.get_context("spawn").Process(target=ask_and_be_killed, args=(tmp_path / "app.git", kept))
@@ -250,6 +251,7 @@ def test_questions_of_a_fit_that_was_killed_are_not_asked_again(tmp_path: Path) 
         np.testing.assert_array_equal(one.symbols.features, other.symbols.features)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_million_lines_is_no_obstacle(tmp_path: Path) -> None:
     large = "x = 1\n" * 1_000_000
     git = repository(

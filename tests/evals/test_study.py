@@ -139,6 +139,7 @@ def test_names_of_what_was_learned_from_are_compared_without_their_owners() -> N
             check_unseen(["bee", "spans"], [name], "ant-v1")
 
 
+@pytest.mark.slow
 def test_a_file_of_a_million_lines_stops_no_study(tmp_path: Path, parts: StudyRepositories) -> None:
     large = "x = 1\n" * 1_000_000
     part = "src/cow/part0.py"
