@@ -22,6 +22,7 @@ from models.errors import UsageError
 from models.relevance import FILE_CLASSES, SYMBOL_CLASSES, ClassifierFile
 from repos.git import Git
 from repos.index import IndexCache
+from repos.index.parse import MAX_BYTES
 from tests.support.index_material import repository
 
 RELEVANT, SUPPORTING = FILE_CLASSES.index("relevant"), FILE_CLASSES.index("supporting")
@@ -252,8 +253,8 @@ def test_questions_of_a_fit_that_was_killed_are_not_asked_again(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_file_of_a_million_lines_is_no_obstacle(tmp_path: Path) -> None:
-    large = "x = 1\n" * 1_000_000
+def test_a_file_over_the_index_limit_is_no_obstacle(tmp_path: Path) -> None:
+    large = "x = 1\n" * (MAX_BYTES // 6 + 1)
     git = repository(
         tmp_path / "large.git",
         {"app/one.py": "def one():\n    return 1\n", "app/table.py": large},
